@@ -1,0 +1,80 @@
+"""Identity-Decoupled Latent Recomposer: an identity latent and an attribute vector become a style code.
+
+The closed-form mean says where such a face lies, the denoiser which residual goes with it. Several faces are one batch;
+each has its own generator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from ..errors import ShapeError
+from .closed_form import ConditionalMean
+from .denoiser import StyleDenoiser
+from .sampler import draw_noise, sample
+from .style_space import expand
+
+
+@dataclass(frozen=True)
+class Recomposition:
+    """styles: [B, 23, 512], ready for the generator; codes: [B, 3, 512]; gates: [depth, B, 3] or None (closed form)."""
+
+    styles: Tensor
+    codes: Tensor
+    gates: Tensor | None
+
+
+class Recomposer:
+    """Mean and denoiser together.
+
+    Args:
+        mean: closed form over [identity latent, attributes in their own units].
+        denoiser: None samples the closed form's Gaussian alone.
+    """
+
+    def __init__(self, mean: ConditionalMean, denoiser: StyleDenoiser | None, identity_dim: int) -> None:
+        self.mean, self.denoiser, self.identity_dim = mean, denoiser, identity_dim
+
+    def __call__(
+        self,
+        latents: Tensor,
+        attributes: Tensor,
+        generators: list[Generator],
+        *,
+        steps: int = 12,
+        spread: float = 0.5,
+        guidance: float = 1.0,
+        callback: Callable[[int, Tensor], None] | None = None,
+    ) -> Recomposition:
+        """Sample style codes.
+
+        Args:
+            latents: [B, identity_dim] of the *new* identities.
+            attributes: [B, A], in their own units (clamped to the range of training).
+            generators: one a face; each draws that face's noise, whatever the batch.
+            steps: network calls.
+            spread: the residual is scaled by it (truncation towards the mean: fewer odd faces, less variety).
+
+        Raises:
+            ShapeError: latents, attributes and generators do not belong together.
+        """
+        if not len(latents) == len(attributes) == len(generators):
+            raise ShapeError(f"{len(latents)} latents, {len(attributes)} attributes, {len(generators)} generators")
+        standard = self.mean.standardise(torch.cat((latents, attributes), dim=1))
+        groups = tuple(self.mean.offset.shape)
+        residual, gates = draw_noise(groups, generators).to(standard), None
+        if self.denoiser is not None:
+            rows, maps = [], []
+            for i in range(len(latents)):  # a matrix product's rounding depends on its rows; one by one it does not
+                part = standard[i : i + 1]
+                identity, rest = part[:, : self.identity_dim], part[:, self.identity_dim :]
+                rows.append(sample(self.denoiser, identity, rest, residual[i : i + 1], steps, guidance, callback=callback))
+                maps.append(self.denoiser.gate_maps())
+            residual = torch.cat(rows)
+            gates = None if any(m is None for m in maps) else torch.cat([m for m in maps if m is not None], dim=1)
+        codes = torch.cat([self.mean.unwhiten(spread * residual[i : i + 1], standard[i : i + 1]) for i in range(len(latents))])
+        return Recomposition(expand(codes), codes, gates)

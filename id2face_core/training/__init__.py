@@ -1,0 +1,1 @@
+"""Training of everything but the packaged generator. The core never imports this."""

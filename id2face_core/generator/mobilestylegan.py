@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ..errors import ShapeError
 from .wavelet import inverse_haar
-from .window import PAD, Window
+from .window import PAD, PixelWindow, Window
 
 W_DIM = 512
 CHANNELS = (512, 512, 512, 512, 256, 128, 64)  # at 8, 16, 32, 64, 128, 256, 512 px
@@ -40,6 +40,8 @@ class MappingNetwork(nn.Module):
 class StyledConv(nn.Module):
     """Scale the input channels by a style, depthwise 3x3, pointwise 1x1, fixed noise, bias, leaky ReLU."""
 
+    noise: Tensor
+
     def __init__(self, cin: int, cout: int, size: int) -> None:
         super().__init__()
         self.modulation = nn.Linear(W_DIM, cin)
@@ -47,7 +49,7 @@ class StyledConv(nn.Module):
         self.pointwise = nn.Conv2d(cin, cout, 1)
         self.register_buffer("noise", torch.zeros(1, 1, size, size))
 
-    def forward(self, x: Tensor, w: Tensor, window: Window | None) -> Tensor:
+    def forward(self, x: Tensor, w: Tensor, window: PixelWindow | None) -> Tensor:
         batch, cin, height, width = x.shape
         style = self.modulation(w)
         if batch == 1:  # scaling the 3x3 kernel is cheaper than scaling the picture
@@ -68,7 +70,7 @@ class Block(nn.Module):
         self.conv1 = StyledConv(cin // 4, cout, size)
         self.conv2 = StyledConv(cout, cout, size)
 
-    def forward(self, x: Tensor, w: Tensor, window: Window | None) -> Tensor:
+    def forward(self, x: Tensor, w: Tensor, window: PixelWindow | None) -> Tensor:
         x = inverse_haar(x * (0.5 * self.up(w[:, 0]))[..., None, None])
         return self.conv2(self.conv1(x, w[:, 1], window), w[:, 2], window)
 
@@ -109,7 +111,7 @@ class SynthesisNetwork(nn.Module):
         w = self._expand(w)
         x = self.constant.contiguous(memory_format=torch.channels_last) * self.stem_modulation(w[:, 0])[..., None, None]
         x = F.leaky_relu(self.stem(x) + self.stem_noise, SLOPE)
-        view: Window | None = None
+        view: PixelWindow | None = None
         for i, block in enumerate(self.blocks):
             size = 8 << i
             if window is not None and size >= 64:
@@ -118,7 +120,7 @@ class SynthesisNetwork(nn.Module):
                 view = inner.doubled()
             x = block(x, w[:, 1 + 3 * i : 4 + 3 * i], view)
         bands = self.to_img(x * self.to_img_modulation(w[:, -1])[..., None, None])
-        if view is not None:
+        if view is not None and window is not None:
             bands = window.exact_pixels(view.size).relative_to(view).cut(bands)
         return inverse_haar(0.5 * bands) if full_size else 0.5 * bands[:, :3]
 

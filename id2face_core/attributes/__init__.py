@@ -1,0 +1,1 @@
+"""Everything but identity: an explicit, readable, editable vector."""

@@ -1,0 +1,76 @@
+"""A face -> the explicit attribute vector."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..colour import rgb_to_lab
+from ..errors import FaceRejectedError
+from ..faces.alignment import arcface_matrix, transform_points, warp
+from ..faces.types import Mesh
+from .geometry import gaze_offset, head_pose, normalised_points
+from .networks import BlendshapeNetwork, PersonNetwork
+from .vector import ATTRIBUTES
+
+# Corners of the skin patches on the mesh, in the order of `vector.PATCHES`.
+PATCH_POINTS = ((151, 108, 337, 9), (50, 101, 205, 36), (280, 330, 425, 266), (200, 208, 428, 199))
+_GRID = np.stack(np.meshgrid(np.linspace(0.15, 0.85, 6), np.linspace(0.15, 0.85, 6)), axis=-1).reshape(-1, 2)
+CROP = 112
+
+
+class AttributeExtractor:
+    """Reads pose, gaze, expression, age, sex, glasses, skin and light."""
+
+    def __init__(self, blendshapes: BlendshapeNetwork, person: PersonNetwork) -> None:
+        self.blendshapes, self.person = blendshapes.eval(), person.eval()
+        self.canonical = blendshapes.canonical.double().numpy()
+
+    @classmethod
+    def from_folder(cls, folder: Path) -> AttributeExtractor:
+        """Load `blendshapes/` and `person/` of the folder of attribute networks."""
+        folder = Path(folder)
+        return cls(
+            BlendshapeNetwork.from_pretrained(folder / "blendshapes").float(),
+            PersonNetwork.from_pretrained(folder / "person").float(),
+        )
+
+    @torch.inference_mode()
+    def extract(self, picture: np.ndarray, points5: np.ndarray, mesh: Mesh) -> np.ndarray:
+        """Measure one face.
+
+        Args:
+            picture: uint8 [H, W, 3]; points5: [5, 2]; mesh: fitted to this face.
+
+        Returns:
+            float32 [71] in the order and units of `vector.ATTRIBUTES`.
+
+        Raises:
+            FaceRejectedError: "attributes" when a number is not finite.
+        """
+        matrix = arcface_matrix(points5, CROP)
+        crop = warp(picture, matrix, CROP)
+        yaw, pitch, _ = head_pose(mesh.points.astype(np.float64), self.canonical)
+        points = torch.from_numpy(normalised_points(mesh.points, mesh.irises))[None]
+        tensor = torch.from_numpy(crop.copy()).permute(2, 0, 1)[None].float() / 255
+        values = np.concatenate([
+            (yaw, pitch), gaze_offset(mesh), self.blendshapes(points)[0].numpy(), self.person(tensor)[0].numpy(),
+            skin_colours(crop, transform_points(mesh.points[:, :2], matrix)),
+        ]).astype(np.float32)  # fmt: skip
+        if values.shape != (len(ATTRIBUTES),) or not np.isfinite(values).all():
+            raise FaceRejectedError("attributes", "an attribute could not be measured")
+        return values
+
+
+def skin_colours(crop: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Median Lab of four patches. crop: uint8 [112, 112, 3], points: [468, 2] in it. Returns [12]."""
+    out = []
+    for corners in PATCH_POINTS:
+        a, b, c, d = points[list(corners)]
+        u, v = _GRID[:, :1], _GRID[:, 1:]
+        where = (1 - u) * (1 - v) * a + u * (1 - v) * b + (1 - u) * v * c + u * v * d
+        x, y = np.clip(np.rint(where), 0, crop.shape[0] - 1).astype(int).T
+        out.append(np.median(rgb_to_lab(crop[y, x]), axis=0))
+    return np.concatenate(out)

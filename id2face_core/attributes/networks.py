@@ -1,0 +1,60 @@
+"""Small networks of ours that read expression, age, sex and glasses."""
+
+from __future__ import annotations
+
+import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from torch import Tensor, nn
+
+
+class BlendshapeNetwork(ModelMixin, ConfigMixin):
+    """Normalised mesh points [B, 292] -> 52 blendshapes [B, 52] in 0..1. Also holds the canonical mesh [468, 3]."""
+
+    @register_to_config
+    def __init__(self, inputs: int = 292, outputs: int = 52, width: int = 256) -> None:
+        super().__init__()
+        self.register_buffer("centre", torch.zeros(inputs))
+        self.register_buffer("spread", torch.ones(inputs))
+        self.register_buffer("canonical", torch.zeros(468, 3))
+        self.layers = nn.Sequential(
+            nn.Linear(inputs, width), nn.GELU(), nn.Linear(width, width), nn.GELU(), nn.Linear(width, outputs)
+        )
+
+    def forward(self, points: Tensor) -> Tensor:
+        return torch.sigmoid(self.layers((points - self.centre) / self.spread))
+
+
+class _Stage(nn.Module):
+    """Halve the picture, then one inverted residual (MobileNetV2, arXiv 1801.04381)."""
+
+    def __init__(self, cin: int, cout: int) -> None:
+        super().__init__()
+        self.down = nn.Sequential(nn.Conv2d(cin, cout, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(cout), nn.ReLU())
+        self.residual = nn.Sequential(
+            nn.Conv2d(cout, cout, 3, padding=1, groups=cout, bias=False), nn.BatchNorm2d(cout), nn.Conv2d(cout, 2 * cout, 1),
+            nn.ReLU(), nn.Conv2d(2 * cout, cout, 1),
+        )  # fmt: skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.down(x)
+        return x + self.residual(x)
+
+
+class PersonNetwork(ModelMixin, ConfigMixin):
+    """Aligned crops [B, 3, 112, 112] RGB 0..1 -> [B, 3]: age (years), sex (0 female .. 1 male), glasses (0..1)."""
+
+    @register_to_config
+    def __init__(self, widths: tuple[int, ...] = (24, 48, 96, 160), dropout: float = 0.2) -> None:
+        super().__init__()
+        pairs = zip((3, *widths), widths, strict=False)
+        self.body = nn.Sequential(*(_Stage(cin, cout) for cin, cout in pairs))
+        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(widths[-1] * 49, 96), nn.ReLU(), nn.Linear(96, 3))
+
+    def logits(self, crops: Tensor) -> Tensor:
+        """[B, 3]: (age - 40) / 20, logit of male, logit of glasses."""
+        return self.head(self.body(2 * crops - 1).flatten(1))
+
+    def forward(self, crops: Tensor) -> Tensor:
+        out = self.logits(crops)
+        return torch.stack((40 + 20 * out[:, 0], out[:, 1].sigmoid(), out[:, 2].sigmoid()), dim=1)

@@ -1,0 +1,80 @@
+"""Which files an `anonymize` run reads and writes. An input is never overwritten."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import ConfigError
+
+# What a folder is searched for. Formats that cannot be read are listed on purpose: they must be reported.
+SUFFIXES = frozenset(
+    ".jpg .jpeg .jpe .jfif .png .webp .bmp .tif .tiff .gif .ppm .pgm .heic .heif .avif .jp2 .jxl".split()
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture: where it comes from, where its result goes."""
+
+    source: Path
+    target: Path
+
+
+def plan(inputs: Sequence[Path], output: Path) -> tuple[list[Job], list[tuple[Path, str]]]:
+    """Jobs of files and folders (searched recursively, sub-folders kept), and unusable inputs with the reason.
+
+    Raises:
+        ConfigError: two inputs would get one output name, or an output would lie where inputs lie.
+    """
+    jobs: list[Job] = []
+    unusable: list[tuple[Path, str]] = []
+    for given in inputs:
+        if given.is_dir():
+            _refuse_inside(output, given)
+            found = [Job(path, output / path.relative_to(given)) for path in _pictures(given)]
+            jobs += found
+            if not found:
+                unusable.append((given, "no pictures in this folder"))
+        elif given.exists():
+            jobs.append(Job(given, output / given.name))
+        else:
+            unusable.append((given, "does not exist"))
+    _refuse_collisions(jobs)
+    return jobs, unusable
+
+
+def _pictures(folder: Path) -> list[Path]:
+    found = []
+    for root, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        found += [
+            Path(root, name) for name in sorted(files)
+            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES
+        ]  # fmt: skip
+    return found
+
+
+def _refuse_inside(output: Path, folder: Path) -> None:
+    resolved, inside = output.resolve(), folder.resolve()
+    if resolved == inside or inside in resolved.parents:
+        raise ConfigError(f"--output {output} lies in the input folder {folder}; give a folder outside of it")
+
+
+def _refuse_collisions(jobs: list[Job]) -> None:
+    sources = {job.source.resolve() for job in jobs}
+    folders = {source.parent for source in sources}
+    seen: dict[str, Path] = {}
+    for job in jobs:
+        key = str(job.target.resolve()).casefold()  # two names that differ in case are one file on many systems
+        if key in seen and seen[key].resolve() == job.source.resolve():
+            raise ConfigError(f"{job.source} is given twice")
+        if key in seen:
+            raise ConfigError(f"{seen[key]} and {job.source} would both become {job.target}; anonymize them separately")
+        seen[key] = job.source
+        if job.target.resolve() in sources or job.target.parent.resolve() in folders:
+            raise ConfigError(f"output {job.target} lies in a folder of inputs; give another --output")
+        if job.target.exists() and any(job.target.samefile(source) for source in sources):
+            raise ConfigError(f"output {job.target} is the same file as an input; give another --output")

@@ -1,0 +1,109 @@
+"""`id2face`: anonymize pictures, set up third-party files, train, and say what is installed.
+
+Exit status: 0 all done; 1 cannot run (files not set up, disk full, doctor found something); 2 wrong usage; 3 some face
+withheld; 4 some input unreadable (the others are still done; 4 goes before 3); 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+
+from ..errors import ConfigError, Id2FaceError, Interrupted, KeyFileError
+
+OK, FAILED, USAGE, WITHHELD, UNREADABLE, INTERRUPTED = 0, 1, 2, 3, 4, 130
+VERSION = "0.1.0"
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all commands. It imports nothing heavy, so that --help is quick."""
+    parser = argparse.ArgumentParser("id2face", description="Replace faces in pictures by faces of nobody.")
+    parser.add_argument("--version", action="version", version=f"id2face {VERSION}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_anonymize(commands.add_parser("anonymize", help="anonymize pictures or folders of pictures"))
+    setup = commands.add_parser("setup", help="fetch third-party files once (the only command that uses a network)")
+    setup.add_argument("--yes", action="store_true", help="do not ask")
+    setup.add_argument("--from-folder", type=Path, metavar="DIR", help="take the wheels from DIR, without a network")
+    demo = commands.add_parser("demo", help="anonymize the bundled picture, for a first look")
+    demo.add_argument("--output", type=Path, default=Path("id2face-demo"), metavar="DIR", help="default: %(default)s")
+    demo.add_argument("--seed", type=int, default=0, metavar="N", help="default: %(default)s")
+    commands.add_parser("train", help="train the networks (id2face train --help)", add_help=False)
+    commands.add_parser("doctor", help="what is installed, which device, which weights, licences")
+    return parser
+
+
+def _add_anonymize(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("inputs", nargs="+", type=Path, metavar="INPUT", help="picture files or folders")
+    add("--output", type=Path, required=True, metavar="DIR", help="where results go, under the names of the inputs")
+    add("--seed", type=int, metavar="N", help="same seed, same faces (default: at random)")
+    add("--key-file", type=Path, metavar="F", help="secret key: same person and key, same new face")
+    add("--mode", choices=("one_sided", "exact", "keyed"), default="one_sided", help="default: %(default)s")
+    add("--steps", type=_positive, metavar="N", help="diffusion steps (default: of the preset)")
+    add("--preset", choices=("fast", "balanced", "strict"), default="balanced", help="default: %(default)s")
+    add("--policy", choices=("fill", "blur", "withhold"), default="fill",
+        help="what happens to a face that cannot be replaced (default: %(default)s)")  # fmt: skip
+    add("--faces", type=_faces, default="all", metavar="all|largest|0,2", help="which faces (default: all)")
+    add("--keep", action="append", default=[], metavar="ATTR", help="keep an attribute of the person; repeatable")
+    add("--set", action="append", default=[], type=_assignment, metavar="ATTR=VALUE",
+        help="give the new face an attribute; repeatable")  # fmt: skip
+    add("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps, xpu (default: %(default)s)")
+    add("--report", type=Path, metavar="FILE.json", help="write what was done to each face")
+    add("--no-progress", action="store_true", help="no progress bar")
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
+    return value
+
+
+def _faces(text: str) -> str | tuple[int, ...]:
+    if text in ("all", "largest"):
+        return text
+    parts = text.split(",")
+    if not all(part.isascii() and part.isdigit() for part in parts):
+        raise argparse.ArgumentTypeError(f"{text!r} is not all, largest, or numbers such as 0,2")
+    return tuple(int(part) for part in parts)
+
+
+def _assignment(text: str) -> tuple[str, float | str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        raise argparse.ArgumentTypeError(f"{text!r} is not ATTR=VALUE")
+    try:
+        return name, float(value)
+    except ValueError:
+        return name, value
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return the exit status. One clear line on stderr for each thing that went wrong."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        if arguments[:1] == ["train"]:
+            return int(import_module("id2face_core.training.cli").main(arguments[1:]) or OK)
+        args = build_parser().parse_args(arguments)
+        return import_module(f"id2face_core.cli.{args.command}").run(args)
+    except SystemExit as stop:  # argparse has already said why
+        return stop.code if isinstance(stop.code, int) else USAGE
+    except (ConfigError, KeyFileError) as error:
+        return complain(error, USAGE)
+    except (KeyboardInterrupt, Interrupted):
+        return complain("interrupted", INTERRUPTED)
+    except (Id2FaceError, OSError) as error:
+        return complain(error, FAILED)
+
+
+def complain(message: object, code: int) -> int:
+    """One line on stderr; returns `code`."""
+    print(f"id2face: {' '.join(str(message).split())}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

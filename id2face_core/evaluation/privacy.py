@@ -1,0 +1,104 @@
+"""A1 of the audit: is the person found again? On composed pictures and on the raw new face, beside the controls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .auditors import Auditor
+from .controls import CONTROLS
+from .detection import Detector
+from .outcomes import Outcome
+from .sets import Sample
+from .thresholds import Threshold, embed_all
+from .verification import FARS, pairs, rate
+
+Row = dict[str, Any]
+
+
+class Judge:
+    """One recogniser on one set: real embeddings are computed once."""
+
+    def __init__(self, auditor: Auditor, threshold: Threshold, set_name: str, samples: Sequence[Sample]) -> None:
+        self.auditor, self.threshold, self.set_name, self.samples = auditor, threshold, set_name, samples
+        self.real = embed_all(auditor, samples)
+        people = [s.person for s in samples]
+        first, second = pairs(people, same=True)
+        self.others = np.concatenate([first, second]), np.concatenate([second, first])  # ordered: probe, photo
+        self._strangers = pairs(people, same=False)
+
+    def real_rows(self) -> list[Row]:
+        """What real photographs score: the same person (TAR) and strangers (the FAR that this set really has)."""
+        rows = []
+        for name, (i, j) in (("genuine", pairs([s.person for s in self.samples], True)), ("strangers", self._strangers)):
+            scores = self.auditor.scores(self.real[i], self.real[j])
+            rows += self._rows("real photographs", name, scores, 0)
+        return rows
+
+    def control_rows(self) -> list[Row]:
+        """A1a and A1b of every control."""
+        rows = []
+        for name, control in CONTROLS.items():
+            vectors = np.stack([self.auditor.embed(control(s.picture, s.points), s.points) for s in self.samples])
+            rows += self._compare(name, vectors, np.ones(len(vectors), dtype=bool))
+        return rows
+
+    def product_rows(self, outcomes: Sequence[Outcome], detector: Detector, name: str = "ours") -> list[Row]:
+        """A1a, A1b, A1c. The face is read at the place where it was, so none escapes by not being detected."""
+        there = np.array([o.picture is not None for o in outcomes])
+        dim = self.real.shape[1]
+        vectors = np.stack([
+            np.zeros(dim) if o.picture is None else self.auditor.embed(o.picture, o.sample.points) for o in outcomes
+        ])  # fmt: skip
+        rows = self._compare(name, vectors, there)
+        found, failures = [], 0
+        for i, outcome in enumerate(outcomes):
+            if outcome.rendering is None:
+                continue
+            face = detector.find(outcome.rendering)
+            if face is None:
+                failures += 1
+                continue
+            found.append(self.auditor.scores(self.auditor.embed(outcome.rendering, face[1]), self.real[i]))
+        return rows + self._rows(name, "A1c raw new face", np.array(found), failures)
+
+    def _compare(self, name: str, vectors: np.ndarray, there: np.ndarray) -> list[Row]:
+        """`there` [N] false: no picture to judge; it counts as a hit, so that failing is never rewarded."""
+        probe, photo = self.others
+        seen = there[probe]
+        across = self.auditor.scores(vectors[probe[seen]], self.real[photo[seen]])
+        same = self.auditor.scores(vectors[there], self.real[there])
+        rows = self._rows(name, "A1a another photo", across, int((~seen).sum())) if len(probe) else []
+        return rows + self._rows(name, "A1b same photo", same, int((~there).sum()))
+
+    def _rows(self, method: str, figure: str, scores: np.ndarray, failures: int) -> list[Row]:
+        if len(scores) + failures == 0:
+            return []
+        row: Row = {
+            "set": self.set_name, "auditor": self.auditor.name, "trained": self.auditor.trained,
+            "method": method, "figure": figure, "pictures": len(self.samples),
+        }  # fmt: skip
+        for far in FARS:
+            if far in self.threshold.scores:
+                row[f"far_{far:g}"] = rate(scores, self.threshold.scores[far], failures).as_dict()
+        return [row]
+
+
+def identity_channel(outcomes: Sequence[Outcome], judge: Judge) -> Mapping[str, Any]:
+    """Own identity put back: share above the FAR 1e-2 threshold; the identity channel works when it is >= 50 %."""
+    scores = [
+        judge.auditor.scores(judge.auditor.embed(o.picture, o.sample.points), judge.real[i])
+        for i, o in enumerate(outcomes)
+        if o.picture is not None
+    ]
+    return rate(np.array(scores), judge.threshold.scores[1e-2], len(outcomes) - len(scores)).as_dict()
+
+
+def diversity(auditor: Auditor, pictures: Sequence[np.ndarray], points: np.ndarray) -> dict[str, Any]:
+    """Mean cosine between the new faces of one picture under different seeds (A14)."""
+    vectors = np.stack([auditor.embed(p, points) for p in pictures])
+    first, second = np.triu_indices(len(vectors), 1)
+    scores = auditor.scores(vectors[first], vectors[second])
+    return {"auditor": auditor.name, "seeds": len(vectors), "mean": float(scores.mean()), "max": float(scores.max())}

@@ -1,0 +1,192 @@
+"""What stayed of the moment: detection, pose, expression, gaze, skin, sharpness, background, age and sex."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from scipy.ndimage import laplace
+
+from ..attributes.geometry import BLENDSHAPE_POINTS
+from ..errors import AssetMissingError
+from ..faces.alignment import arcface_matrix, invert, transform_points, warp
+from ..faces.landmarks import roi_matrix
+from .outcomes import Outcome
+
+PATCHES = {"left cheek": (50, 205, 187), "right cheek": (280, 425, 411), "forehead": (151, 108, 337)}  # mesh points
+EYES = ((33, 133, 468, 469, 471), (362, 263, 473, 474, 476))  # corners, iris centre, two opposite rim points
+EYEBALL_OVER_IRIS = 12.0 / 11.7  # radius of the eyeball over the diameter of the iris, both in mm
+BACKGROUND_TOLERANCE = 0
+
+
+@dataclass(frozen=True)
+class Reading:
+    """pose: yaw, pitch, roll in degrees; blendshapes [52]; gaze [2] in degrees in the head; skin Lab [P, 3]."""
+
+    pose: np.ndarray = field(repr=False)
+    blendshapes: np.ndarray = field(repr=False)
+    gaze: np.ndarray = field(repr=False)
+    skin: np.ndarray = field(repr=False)
+    sharpness: float
+
+
+class FaceReader:
+    """Reads a face with networks that are no part of the product: FSA-Net, MediaPipe's 478 points and blendshapes."""
+
+    def __init__(self, data_dir: Path) -> None:
+        import onnxruntime
+        from ai_edge_litert.interpreter import Interpreter
+
+        folder = Path(data_dir) / "weights"
+        pose, marks = sorted((folder / "pose").glob("fsanet-*.onnx")), folder / "landmarks"
+        if not pose or not (marks / "face_blendshapes.tflite").exists():
+            raise AssetMissingError(f"{folder} lacks pose/fsanet-*.onnx or landmarks/*.tflite")
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        self._pose = [
+            onnxruntime.InferenceSession(str(p), options, providers=["CPUExecutionProvider"]) for p in pose
+        ]
+        self._points: Any = Interpreter(model_path=str(marks / "face_landmarks_detector.tflite"), num_threads=1)
+        self._shapes: Any = Interpreter(model_path=str(marks / "face_blendshapes.tflite"), num_threads=1)
+        for net in (self._points, self._shapes):
+            net.allocate_tensors()
+
+    def read(self, picture: np.ndarray, points: np.ndarray) -> Reading:
+        """Read the face at five points of a uint8 RGB picture."""
+        mesh = self._fit(picture, points)
+        return Reading(
+            self._read_pose(picture, points), self._read_shapes(mesh), gaze_degrees(mesh),
+            skin_lab(picture, mesh), sharpness(picture, points),
+        )  # fmt: skip
+
+    def _fit(self, picture: np.ndarray, points: np.ndarray) -> np.ndarray:
+        eyes, mouth = points[:2].mean(axis=0), points[3:].mean(axis=0)
+        side = 4.0 * max(float(np.linalg.norm(mouth - eyes)), float(np.linalg.norm(points[1] - points[0])))
+        across = points[1] - points[0]
+        matrix = roi_matrix(eyes + 0.45 * (mouth - eyes), side, float(np.arctan2(across[1], across[0])), 256)
+        crop = warp(picture, matrix, 256).astype(np.float32)[None] / 255
+        self._points.set_tensor(self._points.get_input_details()[0]["index"], crop)
+        self._points.invoke()
+        outputs = [self._points.get_tensor(d["index"]).ravel() for d in self._points.get_output_details()]
+        flat = next(o for o in outputs if o.size == 478 * 3).reshape(478, 3)[:, :2]
+        return transform_points(flat.astype(np.float64), invert(matrix))
+
+    def _read_shapes(self, mesh: np.ndarray) -> np.ndarray:
+        chosen = mesh[BLENDSHAPE_POINTS][None].astype(np.float32)
+        self._shapes.set_tensor(self._shapes.get_input_details()[0]["index"], chosen)
+        self._shapes.invoke()
+        shapes: np.ndarray = self._shapes.get_tensor(self._shapes.get_output_details()[0]["index"]).ravel().copy()
+        return shapes
+
+    def _read_pose(self, picture: np.ndarray, points: np.ndarray) -> np.ndarray:
+        scale = float(np.sqrt(np.linalg.det(arcface_matrix(points)[:, :2])))
+        crop = warp(picture, roi_matrix(points.mean(axis=0), 112 / scale * 1.15, 0.0, 64), 64)
+        blob = ((crop[..., ::-1].astype(np.float32) - 127.5) / 128).transpose(2, 0, 1)[None]
+        blob = np.ascontiguousarray(blob)
+        pose: np.ndarray = np.mean([n.run(None, {n.get_inputs()[0].name: blob})[0][0] for n in self._pose], axis=0)
+        return pose
+
+
+def gaze_degrees(mesh: np.ndarray) -> np.ndarray:
+    """Horizontal and vertical gaze in the head from 478 points: iris centre off the middle of the eye corners."""
+    angles = []
+    for outer, inner, centre, rim_a, rim_b in EYES:
+        axis = mesh[inner] - mesh[outer]
+        axis = axis / max(float(np.linalg.norm(axis)), 1e-6)
+        offset = mesh[centre] - (mesh[outer] + mesh[inner]) / 2
+        radius = max(float(np.linalg.norm(mesh[rim_a] - mesh[rim_b])), 1e-6) * EYEBALL_OVER_IRIS
+        across, down = offset @ axis, offset @ np.array([-axis[1], axis[0]])
+        angles.append(np.degrees(np.arcsin(np.clip(np.array([across, down]) / radius, -1, 1))))
+    gaze: np.ndarray = np.mean(angles, axis=0)
+    return gaze
+
+
+def rgb_to_lab(rgb: np.ndarray) -> np.ndarray:
+    """CIE Lab (D65) of sRGB 0..255 [..., 3]."""
+    c = np.asarray(rgb, dtype=np.float64) / 255
+    linear = np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
+    matrix = np.array([[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.072175], [0.0193339, 0.119192, 0.9503041]])
+    xyz = linear @ matrix.T / (0.95047, 1.0, 1.08883)
+    f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.stack([116 * f[..., 1] - 16, 500 * (f[..., 0] - f[..., 1]), 200 * (f[..., 1] - f[..., 2])], axis=-1)
+
+
+def skin_lab(picture: np.ndarray, mesh: np.ndarray) -> np.ndarray:
+    """Lab of the median colour of three patches [3, 3]."""
+    radius = max(1, int(0.12 * np.linalg.norm(mesh[33] - mesh[263])))
+    height, width = picture.shape[:2]
+    colours = []
+    for members in PATCHES.values():
+        x, y = mesh[list(members)].mean(axis=0).round().astype(int)
+        x, y = int(np.clip(x, radius, width - 1)), int(np.clip(y, radius, height - 1))
+        colours.append(np.median(picture[y - radius : y + radius, x - radius : x + radius].reshape(-1, 3), axis=0))
+    return rgb_to_lab(np.array(colours))
+
+
+def sharpness(picture: np.ndarray, points: np.ndarray) -> float:
+    """Variance of the Laplacian of the aligned grey face (112 px)."""
+    crop = warp(picture, arcface_matrix(points), 112)
+    return float(laplace(np.asarray(Image.fromarray(crop).convert("L"), dtype=np.float64)).var())
+
+
+def background_untouched(source: np.ndarray, new: np.ndarray, mask: np.ndarray) -> bool:
+    """Every pixel where the mask is zero is bit for bit the source's."""
+    outside = mask <= BACKGROUND_TOLERANCE
+    return source.shape == new.shape and bool((source[outside] == new[outside]).all())
+
+
+def utility_figures(
+    outcomes: Sequence[Outcome], reader: FaceReader, detectors: Sequence[Any], rng: np.random.Generator
+) -> dict[str, Any]:
+    """All figures of a set. A product that gave no picture counts as an undetected face."""
+    figures: dict[str, Any] = {"n": len(outcomes)}
+    for detector in detectors:
+        hits = [o.picture is not None and detector.find(o.picture, o.sample.points) is not None for o in outcomes]
+        figures[f"detected_{detector.name}"] = {"hits": int(sum(hits)), "trials": len(hits)}
+    figures["background_untouched"] = {
+        "hits": sum(o.picture is not None and background_untouched(o.sample.picture, o.picture, o.mask) for o in outcomes),
+        "trials": len(outcomes),
+    }
+    done = [o for o in outcomes if o.status == "anonymized" and o.picture is not None]
+    if not done:
+        return figures
+    before = [reader.read(o.sample.picture, o.sample.points) for o in done]
+    after = [reader.read(o.picture, o.sample.points) for o in done if o.picture is not None]
+    shuffled = [before[i] for i in derangement(len(before), rng)]
+    figures["anonymized"] = len(done)
+    for name, error in ERRORS.items():
+        figures[name] = {"error": _mean(error, before, after), "random_pair": _mean(error, before, shuffled)}
+    figures["skin_lab"]["two_photos"] = _two_photos([o.sample.person for o in done], before)
+    ratio = [a.sharpness / max(b.sharpness, 1e-6) for a, b in zip(after, before, strict=True)]
+    figures["sharpness_ratio"] = {"median": float(np.median(ratio)), "random_pair": None}
+    return figures
+
+
+ERRORS: dict[str, Callable[[Reading, Reading], float]] = {
+    "pose_degrees": lambda a, b: float(np.abs(a.pose - b.pose).mean()),
+    "blendshapes": lambda a, b: float(np.abs(a.blendshapes - b.blendshapes).mean()),
+    "gaze_degrees": lambda a, b: float(np.linalg.norm(a.gaze - b.gaze)),
+    "skin_lab": lambda a, b: float(np.linalg.norm(a.skin - b.skin, axis=-1).mean()),
+}
+
+
+def derangement(n: int, rng: np.random.Generator) -> np.ndarray:
+    """Another index for each of n (n >= 2): a random cycle."""
+    order = rng.permutation(n)
+    other = np.empty(n, dtype=int)
+    other[order] = np.roll(order, 1)
+    return other
+
+
+def _mean(error: Callable[[Reading, Reading], float], a: Sequence[Reading], b: Sequence[Reading]) -> float:
+    return float(np.mean([error(x, y) for x, y in zip(a, b, strict=True)]))
+
+
+def _two_photos(people: Sequence[str], readings: Sequence[Reading]) -> float | None:
+    """Skin error between two photographs of one person; None where nobody has two."""
+    pairs = [(i, j) for i in range(len(people)) for j in range(i) if people[i] == people[j]]
+    return float(np.mean([ERRORS["skin_lab"](readings[i], readings[j]) for i, j in pairs])) if pairs else None

@@ -1,0 +1,36 @@
+"""Pseudonyms: the same person and key give the same new face, another key an unlinkable one."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Sequence
+
+import torch
+from torch import Generator, Tensor
+
+from .orthogonal import derive
+
+SAME_PERSON = 0.45  # cosine of our encoder above which two faces of one run are one person
+
+
+def _seeded(digest: bytes) -> Generator:
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
+
+
+def generator_from_key(key: bytes, person: str) -> Generator:
+    """Generator of a person's pseudonym: HMAC-SHA256(HKDF(key), person). The same on every machine."""
+    return _seeded(hmac.digest(derive(key, b"pseudonym"), person.encode(), "sha256"))
+
+
+def generator_for(secret: bytes, face: bytes) -> Generator:
+    """Generator of one face in a run without a key, from the run's secret (or seed) and the face itself."""
+    return _seeded(hmac.digest(b"id2face/1/seed" + secret, face, "sha256"))
+
+
+def group_persons(embedding: Tensor, known: Sequence[Tensor], threshold: float = SAME_PERSON) -> int | None:
+    """Position of the known person [E] this unit embedding [E] belongs to, or None for a new one."""
+    if not known:
+        return None
+    cosines = torch.stack(list(known)) @ embedding
+    best = int(cosines.argmax())
+    return best if float(cosines[best]) > threshold else None

@@ -1,0 +1,1 @@
+"""A rendered face into the photograph: warp, mask, colour, seam, sharpness and grain."""

@@ -1,0 +1,46 @@
+"""Sharpness and grain of the source on the new face. A blurred photograph is never sharpened."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+MAX_BLUR = 4.0  # pixels
+MAX_GRAIN = 14.0  # standard deviation, 0..255
+
+
+def _detail(luma: np.ndarray, weight: np.ndarray, sigma: float) -> float:
+    """Robust strength of what is finer than sigma, inside the weight."""
+    band = np.abs(luma - gaussian_filter(luma, sigma))
+    inside = weight > 0.9
+    return float(np.percentile(band[inside], 85)) if inside.sum() > 30 else 0.0
+
+
+def noise_level(luma: np.ndarray, weight: np.ndarray) -> float:
+    """Standard deviation of noise from the diagonal Haar detail (Donoho & Johnstone 1994), in its quietest half."""
+    h, w = luma.shape[0] // 2 * 2, luma.shape[1] // 2 * 2
+    x, inside = luma[:h, :w], weight[:h:2, :w:2] > 0.9
+    diagonal = (x[::2, ::2] - x[1::2, ::2] - x[::2, 1::2] + x[1::2, 1::2]) / 2
+    return float(np.median(np.abs(diagonal[inside])) / 0.6745) if inside.sum() > 30 else 0.0
+
+
+def match(source: np.ndarray, rendering: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Blur the rendering until its fine detail is no stronger than the source's, then add the source's grain.
+
+    source, rendering: float [h, w, 3] 0..255; mask: [h, w]. Returns float32 [h, w, 3].
+    """
+    luma_s, luma_r = source @ LUMA, rendering @ LUMA
+    aim = _detail(luma_s, mask, 2.0)
+    sigma, out = 0.0, rendering
+    for candidate in (0.5, 0.8, 1.2, 1.7, 2.4, 3.2, MAX_BLUR):
+        if _detail(out @ LUMA, mask, 2.0) <= 1.1 * aim:
+            break
+        sigma = candidate
+        out = gaussian_filter(rendering, (sigma, sigma, 0))
+    missing = noise_level(luma_s, mask) ** 2 - noise_level(out @ LUMA, mask) ** 2
+    if missing <= 0.25:
+        return out.astype(np.float32)
+    grain = gaussian_filter(rng.standard_normal(mask.shape), 0.6)
+    grain *= min(np.sqrt(missing), MAX_GRAIN) / max(float(grain.std()), 1e-6)
+    return (out + grain[..., None]).astype(np.float32)

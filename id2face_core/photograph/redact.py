@@ -1,0 +1,52 @@
+"""Fail-closed covers that nobody is recognised from."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from ..errors import ConfigError
+
+GROW = 0.45  # the box is enlarged by so much of its size on each side: hair, ears and chin go too
+BLOCKS = 5  # a blurred face keeps at most so many blocks across
+
+
+def redact(picture: np.ndarray, box: np.ndarray, policy: str = "fill") -> tuple[np.ndarray, np.ndarray]:
+    """Cover a face.
+
+    Args:
+        picture: uint8 [H, W, 3]; not changed.
+        box: x0 y0 x1 y1 in pixels, may lie partly outside. A box that is not finite or is empty covers the whole picture:
+            nothing is known about where the face is.
+        policy: "fill" (one colour, from outside the cover where there is any) or "blur" (5 blocks across).
+
+    Returns:
+        (picture, mask float32 [H, W] of 0 and 1).
+    """
+    if policy not in ("fill", "blur"):
+        raise ConfigError(f"policy is {policy!r}; choose fill or blur")
+    height, width = picture.shape[:2]
+    x0, y0, x1, y1 = _grown(np.asarray(box, dtype=np.float64), width, height)
+    out, mask = picture.copy(), np.zeros((height, width), dtype=np.float32)
+    mask[y0:y1, x0:x1] = 1
+    if policy == "blur":
+        image = Image.fromarray(picture[y0:y1, x0:x1])
+        longest = max(image.size)
+        small = tuple(max(1, round(BLOCKS * side / longest)) for side in image.size)
+        coarse = image.resize(small, Image.Resampling.BOX)
+        out[y0:y1, x0:x1] = np.asarray(coarse.resize(image.size, Image.Resampling.BICUBIC))
+    else:
+        ring = picture[max(0, y0 - 3) : y1 + 3, max(0, x0 - 3) : x1 + 3][mask[max(0, y0 - 3) : y1 + 3, max(0, x0 - 3) : x1 + 3] == 0]
+        out[y0:y1, x0:x1] = np.median(ring, axis=0).astype(np.uint8) if len(ring) else 127
+    return out, mask
+
+
+def _grown(box: np.ndarray, width: int, height: int) -> tuple[int, int, int, int]:
+    if box.shape != (4,) or not np.isfinite(box).all() or box[2] <= box[0] or box[3] <= box[1]:
+        return 0, 0, width, height
+    grow_x, grow_y = GROW * (box[2] - box[0]), GROW * (box[3] - box[1])
+    x0, y0 = max(0, int(box[0] - grow_x)), max(0, int(box[1] - grow_y))
+    x1, y1 = min(width, int(np.ceil(box[2] + grow_x))), min(height, int(np.ceil(box[3] + grow_y)))
+    if x1 <= x0 or y1 <= y0:
+        return 0, 0, width, height
+    return x0, y0, x1, y1

@@ -1,0 +1,131 @@
+"""The rendering's geometry brought onto the source's.
+
+A similarity over all mesh points, then the rendering's *oval* is pulled onto the source's; points inside keep the new
+face's own shape. The map is linear on a Delaunay mesh and runs backwards (photograph -> rendering), so that each pixel is
+sampled once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from scipy.interpolate import LinearNDInterpolator
+
+from ..faces.alignment import similarity, transform_points
+from ..faces.types import Mesh
+
+OVAL = np.array([
+    10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176, 149, 150, 136,
+    172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
+])  # fmt: skip
+EYES = (
+    np.array([33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246]),
+    np.array([362, 382, 381, 380, 374, 373, 390, 249, 263, 466, 388, 387, 386, 385, 384, 398]),
+)
+REACH = 0.18  # how far inwards the oval's pull is felt, in face widths
+RINGS = (1.25, 1.8, 3.0)  # copies of the oval further out carry the map beyond the mesh
+NODES = 72  # the map is evaluated on so many nodes a side; between them it is bilinear
+MAX_GAZE_SHIFT = 0.14  # in widths of the eye
+
+
+@dataclass(frozen=True)
+class Box:
+    """Integer window x0:x1, y0:y1 of the photograph."""
+
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+
+    @property
+    def origin(self) -> np.ndarray:
+        return np.array([self.x0, self.y0], dtype=np.float64)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.y1 - self.y0, self.x1 - self.x0
+
+
+def face_width(points: np.ndarray) -> float:
+    """Greatest extent of the oval over its two axes' geometric mean: stable when the head turns. Pixels."""
+    oval = points[OVAL, :2]
+    area = 0.5 * abs(float(np.dot(oval[:, 0], np.roll(oval[:, 1], 1)) - np.dot(oval[:, 1], np.roll(oval[:, 0], 1))))
+    return float(np.sqrt(area) * 1.05)
+
+
+def target_points(source: np.ndarray, rendering: np.ndarray) -> np.ndarray:
+    """Where the rendering's mesh points go in the photograph. [468, 2] each."""
+    moved = transform_points(rendering, similarity(rendering, source))
+    width = face_width(source)
+    pull = source[OVAL] - moved[OVAL]
+    distance = np.linalg.norm(moved[:, None] - moved[OVAL][None], axis=2)
+    near = np.exp(-np.square(distance / (0.12 * width))) + 1e-12
+    field = (near / near.sum(axis=1, keepdims=True)) @ pull
+    weight = np.exp(-np.square(distance.min(axis=1) / (REACH * width)))
+    return moved + weight[:, None] * field
+
+
+def _with_rings(points: np.ndarray) -> np.ndarray:
+    centre = points.mean(axis=0)
+    return np.concatenate([points, *(centre + r * (points[OVAL] - centre) for r in RINGS)])
+
+
+def _gaze_shift(source: Mesh, rendering: Mesh) -> list[tuple[np.ndarray, np.ndarray, float]]:
+    """(iris centre, shift, radius) an eye, in pixels of the rendering: the source's gaze for the new eye."""
+    out = []
+    for eye, (first, second) in enumerate(((33, 133), (362, 263))):
+        offsets = []
+        for mesh in (source, rendering):
+            a, b = mesh.points[first, :2], mesh.points[second, :2]
+            axis = (b - a) / max(float(np.linalg.norm(b - a)), 1e-6)
+            frame = np.stack([axis, (-axis[1], axis[0])])
+            offsets.append(frame @ (mesh.irises[eye, 0] - (a + b) / 2) / max(float(np.linalg.norm(b - a)), 1e-6))
+        change = np.clip(offsets[0] - offsets[1], -MAX_GAZE_SHIFT, MAX_GAZE_SHIFT)
+        a, b = rendering.points[first, :2], rendering.points[second, :2]
+        radius = float(np.linalg.norm(rendering.irises[eye, 1:] - rendering.irises[eye, 0], axis=1).mean())
+        out.append((rendering.irises[eye, 0], np.linalg.norm(b - a) * (change @ frame), radius))
+    return out
+
+
+def warp_rendering(picture: np.ndarray, mesh: Mesh, source: Mesh, box: Box, move_gaze: bool = True) -> np.ndarray:
+    """The rendering in the photograph's window.
+
+    Args:
+        picture: uint8 [S, S', 3] rendering; mesh: its mesh; source: the photograph's mesh.
+
+    Returns:
+        float32 [h, w, 3], 0..255.
+    """
+    targets = _with_rings(target_points(source.points[:, :2].astype(np.float64), mesh.points[:, :2].astype(np.float64)))
+    origins = _with_rings(mesh.points[:, :2].astype(np.float64))
+    scale = face_width(source.points) / face_width(mesh.points)
+    image = Image.fromarray(picture)
+    if scale < 0.8:  # shrink with a proper filter first; the warp only interpolates
+        small = (max(8, round(image.width * scale)), max(8, round(image.height * scale)))
+        ratio = np.array(small) / (image.width, image.height)
+        image = image.resize(small, Image.Resampling.LANCZOS)
+    else:
+        ratio = np.ones(2)
+    height, width = box.shape
+    xs, ys = (np.linspace(0, n - 1, NODES) for n in (width, height))
+    nodes = np.stack(np.meshgrid(xs, ys), axis=-1).reshape(-1, 2) + box.origin
+    where = LinearNDInterpolator(targets, origins)(nodes)
+    fallback = transform_points(nodes, similarity(targets, origins))
+    where = np.where(np.isfinite(where), where, fallback)
+    dense = F.interpolate(
+        torch.from_numpy(where.reshape(NODES, NODES, 2)).permute(2, 0, 1)[None], (height, width), mode="bilinear",
+        align_corners=True,
+    )[0].permute(1, 2, 0)  # fmt: skip
+    if move_gaze:
+        for centre, shift, radius in _gaze_shift(source, mesh):
+            distance = (dense - torch.from_numpy(centre + shift)).square().sum(dim=2)
+            fade = torch.exp(-0.5 * (distance / (1.1 * radius) ** 2) ** 2)[..., None]
+            dense = dense - fade * torch.from_numpy(shift)
+    grid = (dense + 0.5) * torch.from_numpy(ratio) * 2 / torch.tensor([image.width, image.height]) - 1
+    pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float()
+    out = F.grid_sample(pixels, grid[None].float(), mode="bicubic", padding_mode="reflection", align_corners=False)
+    return out[0].permute(1, 2, 0).clamp(0, 255).numpy()

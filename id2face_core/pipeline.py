@@ -1,0 +1,265 @@
+"""`Anonymizer`: pictures in, pictures with a status for each face out. It fails closed.
+
+Detect -> mesh and attributes -> new identity, kept away from the source -> recompose a style code -> render -> paste.
+Whatever goes wrong with one face ends in a fill or blur of that face, never in the original.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .attributes.edit import edit_attributes, kept_traits
+from .components import WINDOW_ORIGIN, Components
+from .errors import ConfigError, FaceRejectedError, Interrupted, ShapeError
+from .faces.alignment import arcface_matrix, warp
+from .faces.types import Face, Mesh
+from .identity.orthogonal import KeyedOrthogonal, exact
+from .identity.pseudonym import generator_for, generator_from_key, group_persons
+from .identity.traits import sample_matching
+from .options import PRESETS, AnonymizeOptions, FaceRecord, PictureResult, Preset
+from .photograph.compose import ComposeOptions, compose
+from .photograph.redact import redact
+
+log = logging.getLogger("id2face")
+
+MIN_FACE = 16.0  # pixels between the sides of a box; below, neither mesh nor detector can be trusted
+MAX_YAW, MAX_PITCH = 50.0, 40.0  # the packaged generator has seen little beyond
+MIRROR_KEY_NONCE = b"person"
+
+
+@dataclass
+class _Source:
+    """A face of the source on its way: everything here is about the original and never leaves."""
+
+    face: Face
+    mesh: Mesh = field(repr=False)
+    attributes: Tensor = field(repr=False)
+    embedding: Tensor = field(repr=False)
+    digest: bytes = field(repr=False)
+
+
+def five_points(mesh: Mesh) -> np.ndarray:
+    """The detector's five points read off a mesh: irises, nose tip, mouth corners. [5, 2]."""
+    return np.concatenate([mesh.irises[:, 0], mesh.points[[1, 61, 291], :2]])
+
+
+class Anonymizer:
+    """See `from_pretrained` and `anonymize`. Not thread-safe."""
+
+    def __init__(self, components: Components) -> None:
+        self.parts = components
+
+    @classmethod
+    def from_pretrained(
+        cls, model_dir: Path | None = None, *, device: str = "auto", detectors: Sequence[str] = ("centerface",)
+    ) -> Anonymizer:
+        """Load every network once. Raises AssetMissingError (with the command to run) and AssetCorruptError."""
+        return cls(Components.load(model_dir, device, tuple(detectors)))
+
+    def anonymize(
+        self,
+        pictures: Sequence[np.ndarray],
+        options: AnonymizeOptions | None = None,
+        *,
+        progress: Callable[[int, int], None] | None = None,
+        interrupted: Callable[[], bool] | None = None,
+    ) -> list[PictureResult]:
+        """Anonymize pictures.
+
+        Args:
+            pictures: uint8 [H, W, 3] RGB each; they are not changed.
+            progress: called with (pictures done, pictures).
+            interrupted: asked before each face; True raises `Interrupted` and nothing is returned.
+
+        Returns:
+            One result a picture, in order.
+        """
+        options = options or AnonymizeOptions()
+        secret = os.urandom(32) if options.seed is None else str(options.seed).encode()
+        results = []
+        persons: list[tuple[Tensor, str]] = []
+        for i, picture in enumerate(pictures):
+            _check_picture(picture)
+            results.append(self._one(picture, options, secret, persons, interrupted))
+            if progress is not None:
+                progress(i + 1, len(pictures))
+        return results
+
+    def _one(
+        self,
+        picture: np.ndarray,
+        options: AnonymizeOptions,
+        secret: bytes,
+        persons: list[tuple[Tensor, str]],
+        interrupted: Callable[[], bool] | None,
+    ) -> PictureResult:
+        faces = self.parts.detector.detect(picture)
+        chosen = _select(faces, options.faces)
+        output, mask = picture.copy(), np.zeros(picture.shape[:2], dtype=np.float32)
+        records: list[FaceRecord | None] = [None] * len(faces)
+        withheld: list[int] = []
+        for i, face in enumerate(faces):
+            if interrupted is not None and interrupted():
+                raise Interrupted("stopped on request; no picture of this call was finished")
+            box = [round(float(v), 1) for v in face.box]
+            if i not in chosen:
+                records[i] = FaceRecord(box, "skipped", "not selected", face.points)
+                continue
+            try:
+                output, face_mask, rendering = self._replace(picture, output, face, options, secret, persons)
+            except Exception as error:  # fail closed: no kind of failure may leave the original face
+                reason = error.reason if isinstance(error, FaceRejectedError) else f"error:{type(error).__name__}"
+                log.debug("a face was withheld (%s)", reason)
+                records[i] = FaceRecord(box, "withheld", reason, face.points)
+                withheld.append(i)
+                continue
+            mask = np.maximum(mask, face_mask)
+            records[i] = FaceRecord(box, "anonymized", "", face.points, rendering)
+        for i in withheld:  # last, so that no later paste brings back what a fill had covered
+            output, cover = redact(output, faces[i].box, "blur" if options.policy == "blur" else "fill")
+            mask = np.maximum(mask, cover)
+        return _result(output, mask, [r for r in records if r is not None], options)
+
+    def _replace(
+        self,
+        original: np.ndarray,
+        output: np.ndarray,
+        face: Face,
+        options: AnonymizeOptions,
+        secret: bytes,
+        persons: list[tuple[Tensor, str]],
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """One face: (picture, mask, rendering). Raises FaceRejectedError."""
+        source = self._read(original, face)
+        preset = PRESETS[options.preset]
+        wanted = edit_attributes(source.attributes.numpy(), options.set)
+        attributes = torch.from_numpy(np.asarray(wanted, dtype=np.float32))
+        pseudonym = self._pseudonym(source, options, persons)
+        best: tuple[float, np.ndarray, np.ndarray, np.ndarray] | None = None
+        for attempt in range(preset.attempts):
+            generator = self._generator(source, options, secret, pseudonym, attempt)
+            latent = self._identity(source, attributes, options, preset, generator)
+            rendering, mesh = self._render(latent, attributes, options.steps or preset.steps, generator)
+            rng = np.random.default_rng(int(torch.randint(2**31, (1,), generator=generator)))
+            composite = compose(output, source.mesh, rendering, mesh, ComposeOptions(region=preset.region), rng)
+            closeness = max(
+                float(self._embed(rendering, five_points(mesh)) @ source.embedding),
+                float(self._embed(composite.picture, face.points) @ source.embedding),
+            )
+            if best is None or closeness < best[0]:
+                best = closeness, composite.picture, composite.mask, rendering
+            if closeness <= preset.limit:
+                break
+        assert best is not None
+        if best[0] > max(preset.limit, 0.5):
+            raise FaceRejectedError("too_similar", "no sampled identity is far enough from the source")
+        return best[1], best[2], best[3]
+
+    def _read(self, picture: np.ndarray, face: Face) -> _Source:
+        """Mesh, attributes and embedding of a source face. Raises FaceRejectedError."""
+        side = float(min(face.box[2] - face.box[0], face.box[3] - face.box[1]))
+        if not np.isfinite(side) or side < MIN_FACE:
+            raise FaceRejectedError("too_small", f"the face is {side:.0f} px wide, at least {MIN_FACE:.0f} are needed")
+        mesh = self.parts.mesh.fit(picture, face.points)
+        attributes = torch.from_numpy(self.parts.extractor.extract(picture, face.points, mesh))
+        yaw, pitch = float(attributes[0]), float(attributes[1])
+        if abs(yaw) > MAX_YAW or abs(pitch) > MAX_PITCH:
+            raise FaceRejectedError("profile", f"yaw {yaw:.0f}, pitch {pitch:.0f} degrees are beyond the generator's range")
+        crop = warp(picture, arcface_matrix(face.points), 112)
+        return _Source(face, mesh, attributes, self._embed(picture, face.points), hashlib.sha256(crop.tobytes()).digest())
+
+    def _embed(self, picture: np.ndarray, points5: np.ndarray) -> Tensor:
+        crop = warp(picture, arcface_matrix(points5), 112)
+        tensor = torch.from_numpy(crop.copy()).permute(2, 0, 1)[None].float() / 255
+        return self.parts.encoder.embed(tensor.to(self.parts.device))[0].float().cpu()
+
+    def _pseudonym(self, source: _Source, options: AnonymizeOptions, persons: list[tuple[Tensor, str]]) -> str:
+        """A name for the person, the same for all of his pictures in a run."""
+        name = group_persons(source.embedding, [embedding for embedding, _ in persons])
+        if name is not None:
+            return persons[name][1]
+        position = len(persons)
+        given = options.person_ids
+        label = given[position] if given is not None and position < len(given) else f"person-{position}"
+        persons.append((source.embedding, label))
+        return label
+
+    def _generator(
+        self, source: _Source, options: AnonymizeOptions, secret: bytes, pseudonym: str, attempt: int
+    ) -> torch.Generator:
+        """With a key: from key and person. Without: from seed and this very face, whatever the batch and the order."""
+        if options.key is not None:
+            return generator_from_key(options.key, f"{pseudonym}/{attempt}")
+        return generator_for(secret, source.digest + attempt.to_bytes(2, "big"))
+
+    @torch.inference_mode()
+    def _identity(
+        self, source: _Source, attributes: Tensor, options: AnonymizeOptions, preset: Preset, generator: torch.Generator
+    ) -> Tensor:
+        """The new identity latent [L]."""
+        vae = self.parts.vae
+        own = vae.encode(source.embedding[None])[0][0]
+        if options.mode == "keyed":
+            if options.key is None:
+                raise ConfigError("mode 'keyed' needs a key")
+            return KeyedOrthogonal(options.key, MIRROR_KEY_NONCE, own.numel()).apply(own[None])[0].float()
+        latent = sample_matching(
+            lambda n, g: torch.randn(n, own.numel(), generator=g),
+            vae.decode,
+            self.parts.traits,
+            attributes,
+            generator,
+            forbidden=source.embedding,
+            margin=preset.margin,
+            kept_traits=kept_traits(options.keep, self.parts.traits.config.indices),
+        )
+        return exact(latent[None], own[None])[0] if options.mode == "exact" else latent
+
+    @torch.inference_mode()
+    def _render(
+        self, latent: Tensor, attributes: Tensor, steps: int, generator: torch.Generator
+    ) -> tuple[np.ndarray, Mesh]:
+        """The new face as uint8 [S, S', 3] and its mesh."""
+        parts = self.parts
+        made = parts.recomposer(latent[None], attributes[None], [generator], steps=steps, spread=parts.spread)
+        image = parts.generator.synthesize(made.styles.to(parts.device, parts.dtype), parts.window, False)[0]
+        picture = ((image.float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()
+        return picture, parts.mesh.fit(picture, parts.nominal_points - WINDOW_ORIGIN)
+
+
+def _check_picture(picture: np.ndarray) -> None:
+    if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+        shape = getattr(picture, "shape", None)
+        raise ShapeError(f"a picture is uint8 [H, W, 3] RGB; got {getattr(picture, 'dtype', type(picture))} {shape}")
+
+
+def _select(faces: list[Face], wish: str | tuple[int, ...]) -> set[int]:
+    """Positions of the faces to anonymize. A position that does not exist selects nothing."""
+    if wish == "all":
+        return set(range(len(faces)))
+    if wish == "largest":
+        areas = [float((f.box[2] - f.box[0]) * (f.box[3] - f.box[1])) for f in faces]
+        return {int(np.argmax(areas))} if areas else set()
+    if isinstance(wish, str):
+        raise ConfigError(f"faces is {wish!r}; choose all, largest or positions such as 0,2")
+    return set(wish)
+
+
+def _result(
+    output: np.ndarray, mask: np.ndarray, records: list[FaceRecord], options: AnonymizeOptions
+) -> PictureResult:
+    states = {r.status for r in records}
+    if "withheld" in states:
+        return PictureResult(None if options.policy == "withhold" else output, mask, "withheld", records)
+    if "anonymized" in states:
+        return PictureResult(output, mask, "anonymized", records)
+    return PictureResult(output, mask, "skipped" if records else "no_face", records)

@@ -213,7 +213,7 @@ class Anonymizer:
                 raise ConfigError("mode 'keyed' needs a key")
             return KeyedOrthogonal(options.key, MIRROR_KEY_NONCE, own.numel()).apply(own[None])[0].float()
         latent = sample_matching(
-            lambda n, g: torch.randn(n, own.numel(), generator=g),
+            vae.sample,
             vae.decode,
             self.parts.traits,
             attributes,

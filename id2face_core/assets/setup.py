@@ -144,7 +144,7 @@ def _generator_from_ir(members: tuple[Member, ...], parts: list[bytes]) -> bytes
     tensors |= {f"synthesis.{key}": value for key, value in synthesis.items()}
     package = PACKAGE_BY_NAME["random-face"]
     tensors = {key: value.contiguous() for key, value in sorted(tensors.items())}
-    return save(tensors, {"source": package.source, "licence": package.licence})
+    return save(tensors, {"source": f"{package.source}, {package.licence}"})  # one key: the order of several is random
 
 
 __all__ = ["consent_text", "missing_packages", "pip_command", "read_member", "setup"]

@@ -17,12 +17,20 @@ class BlendshapeNetwork(ModelMixin, ConfigMixin):
         self.register_buffer("centre", torch.zeros(inputs))
         self.register_buffer("spread", torch.ones(inputs))
         self.register_buffer("canonical", torch.zeros(468, 3))
+        self.linear = nn.Linear(inputs, outputs)  # carries most of it; a sigmoid would starve the rare shapes
         self.layers = nn.Sequential(
             nn.Linear(inputs, width), nn.GELU(), nn.Linear(width, width), nn.GELU(), nn.Linear(width, outputs)
         )
+        nn.init.zeros_(self.layers[-1].weight)
+        nn.init.zeros_(self.layers[-1].bias)
+
+    def raw(self, points: Tensor) -> Tensor:
+        """Without the limits, for training."""
+        x = (points - self.centre) / self.spread
+        return self.linear(x) + self.layers(x)
 
     def forward(self, points: Tensor) -> Tensor:
-        return torch.sigmoid(self.layers((points - self.centre) / self.spread))
+        return self.raw(points).clamp(0, 1)
 
 
 class _Stage(nn.Module):

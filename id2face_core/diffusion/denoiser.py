@@ -71,9 +71,9 @@ class StyleDenoiser(ModelMixin, ConfigMixin):
         style_dim: int = 512,
         identity_dim: int = 64,
         attribute_groups: tuple[int, ...] = (2, 2, 52, 3, 12),
-        width: int = 384,
-        depth: int = 4,
-        heads: int = 6,
+        width: int = 256,
+        depth: int = 3,
+        heads: int = 4,
         num_identity_tokens: int = 4,
     ) -> None:
         super().__init__()

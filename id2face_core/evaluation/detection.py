@@ -1,4 +1,4 @@
-"""Detectors of the evaluation: SCRFD (arXiv 2105.04714) and YuNet, single faces in crops. Not the pipeline's detector."""
+"""Detectors of the evaluation: SCRFD (arXiv 2105.04714) and YuNet, one face in a crop. Not the pipeline's."""
 
 from __future__ import annotations
 
@@ -61,7 +61,10 @@ class Detector:
 def load_detectors(data_dir: Path) -> list[Detector]:
     """SCRFD 2.5G and YuNet of weights/detection."""
     folder = Path(data_dir) / "weights" / "detection"
-    return [Detector("scrfd", folder / "extra" / "scrfd_2.5g.onnx"), Detector("yunet", folder / "yunet_n_dynamic.onnx")]
+    return [
+        Detector("scrfd", folder / "extra" / "scrfd_2.5g.onnx"),
+        Detector("yunet", folder / "yunet_n_dynamic.onnx"),
+    ]
 
 
 def _crop(picture: np.ndarray, points: np.ndarray | None) -> tuple[np.ndarray, float, np.ndarray]:
@@ -71,7 +74,8 @@ def _crop(picture: np.ndarray, points: np.ndarray | None) -> tuple[np.ndarray, f
     if points is not None:
         centre = points.mean(axis=0)
         reach = 3.2 * max(
-            float(np.linalg.norm(points[1] - points[0])), float(np.linalg.norm(points[3:].mean(0) - points[:2].mean(0)))
+            float(np.linalg.norm(points[1] - points[0])),
+            float(np.linalg.norm(points[3:].mean(0) - points[:2].mean(0))),
         )
         x0, y0 = (int(max(0, v)) for v in centre - reach)
         x1, y1 = int(min(width, centre[0] + reach)), int(min(height, centre[1] + reach))

@@ -21,9 +21,7 @@ def face_window(picture: np.ndarray, points: np.ndarray, side: int) -> np.ndarra
     return np.asarray(image)
 
 
-def contact_sheet(
-    cells: Sequence[tuple[str, Sequence[np.ndarray]]], columns: int = 8, side: int = 128
-) -> np.ndarray:
+def contact_sheet(cells: Sequence[tuple[str, Sequence[np.ndarray]]], columns: int = 8, side: int = 128) -> np.ndarray:
     """One sheet.
 
     Args:

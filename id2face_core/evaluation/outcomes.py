@@ -33,7 +33,10 @@ class Outcome:
 
 
 def run_product(
-    product: Product, samples: Sequence[Sample], options: AnonymizeOptions, tell: Callable[[int, int], None] | None = None
+    product: Product,
+    samples: Sequence[Sample],
+    options: AnonymizeOptions,
+    tell: Callable[[int, int], None] | None = None,
 ) -> list[Outcome]:
     """One call a picture: no picture can help another."""
     outcomes = []

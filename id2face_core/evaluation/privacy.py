@@ -32,7 +32,10 @@ class Judge:
     def real_rows(self) -> list[Row]:
         """What real photographs score: the same person (TAR) and strangers (the FAR that this set really has)."""
         rows = []
-        for name, (i, j) in (("genuine", pairs([s.person for s in self.samples], True)), ("strangers", self._strangers)):
+        for name, (i, j) in (
+            ("genuine", pairs([s.person for s in self.samples], True)),
+            ("strangers", self._strangers),
+        ):
             scores = self.auditor.scores(self.real[i], self.real[j])
             rows += self._rows("real photographs", name, scores, 0)
         return rows

@@ -19,7 +19,10 @@ def markdown(figures: Mapping[str, Any]) -> str:
             parts.append(_privacy(rows, trained))
     parts += [_utility(name, u) for name, u in figures.get("utility", {}).items()]
     if figures.get("diversity"):
-        lines = [f"- {d['auditor']}: {d['seeds']} seeds, mean {d['mean']:.3f}, largest {d['max']:.3f}" for d in figures["diversity"]]
+        lines = [
+            f"- {d['auditor']}: {d['seeds']} seeds, mean {d['mean']:.3f}, largest {d['max']:.3f}"
+            for d in figures["diversity"]
+        ]
         parts.append("## Diversity: scores between the new faces of one picture\n" + "\n".join(lines))
     return "\n\n".join(parts) + "\n"
 
@@ -27,19 +30,23 @@ def markdown(figures: Mapping[str, Any]) -> str:
 def _preamble(figures: Mapping[str, Any]) -> str:
     counts = ", ".join(f"{name}: {n}" for name, n in figures["pictures"].items())
     states = "; ".join(
-        f"{name}: " + ", ".join(f"{n} {s}" for s, n in sorted(counted.items())) for name, counted in figures["states"].items()
+        f"{name}: " + ", ".join(f"{n} {s}" for s, n in sorted(counted.items()))
+        for name, counted in figures["states"].items()
     )
     return (
         f"Pictures: {counts}. Preset {figures['preset']}, seed {figures['seed']}.\n"
         + (f"Outcome of the known faces: {states}.\n" if states else "")
-        + "The face is read where it was in the source, so that none escapes by not being detected; a withheld picture or "
-        "an undetected rendering counts as found. Pairs that share a picture are not independent: the intervals (exact "
-        "binomial, 95 %) are then too narrow. These recognisers are small: not found by them is not unfindable."
+        + "The face is read where it was in the source, so that none escapes by not being detected; a withheld picture "
+        "or an undetected rendering counts as found. Pairs that share a picture are not independent: the intervals "
+        "(exact binomial, 95 %) are then too narrow. These recognisers are small: not found by them is not unfindable."
     )
 
 
 def _thresholds(rows: Sequence[Mapping[str, Any]]) -> str:
-    lines = ["## Thresholds, fitted on real strangers", "| pool | recogniser | impostor pairs | mean | FAR 1e-3 | FAR 1e-2 |"]
+    lines = [
+        "## Thresholds, fitted on real strangers",
+        "| pool | recogniser | impostor pairs | mean | FAR 1e-3 | FAR 1e-2 |",
+    ]
     lines.append("|---|---|---|---|---|---|")
     for r in rows:
         cells = (f"{r['scores'][f]:.3f}" if f in r["scores"] else "-" for f in ("0.001", "0.01"))
@@ -57,9 +64,16 @@ def share(cell: Mapping[str, Any]) -> str:
 
 
 def _privacy(rows: Sequence[Mapping[str, Any]], trained: bool) -> str:
-    title = "Recognisers that took part in training (they do not judge)" if trained else "Privacy (recognisers that trained nothing)"
+    title = (
+        "Recognisers that took part in training (they do not judge)"
+        if trained
+        else "Privacy (recognisers that trained nothing)"
+    )
     lines = [f"## {title}", "Share scored as the same person.", ""]
-    lines += ["| figure | method | set | recogniser | at FAR 1e-3 | mean score | at FAR 1e-2 |", "|---|---|---|---|---|---|---|"]
+    lines += [
+        "| figure | method | set | recogniser | at FAR 1e-3 | mean score | at FAR 1e-2 |",
+        "|---|---|---|---|---|---|---|",
+    ]
 
     def key(row: Mapping[str, Any]) -> tuple[int, bool, str, float, float]:
         cell = row.get("far_0.001") or row["far_0.01"]
@@ -72,7 +86,8 @@ def _privacy(rows: Sequence[Mapping[str, Any]], trained: bool) -> str:
         mean = "-" if cell is None or cell["mean"] is None else f"{cell['mean']:.3f}"
         shares = [share(c) if c else "-" for c in (strict, loose)]
         lines.append(
-            f"| {row['figure']} | {row['method']} | {row['set']} | {row['auditor']} | {shares[0]} | {mean} | {shares[1]} |"
+            f"| {row['figure']} | {row['method']} | {row['set']} | {row['auditor']} "
+            f"| {shares[0]} | {mean} | {shares[1]} |"
         )
     return "\n".join(lines)
 

@@ -113,12 +113,18 @@ def _add_utility(
 
 
 def _diversity(
-    plan: Plan, product: Product, samples: dict[str, list[Sample]], auditors: Sequence[Auditor], options: AnonymizeOptions
+    plan: Plan,
+    product: Product,
+    samples: dict[str, list[Sample]],
+    auditors: Sequence[Auditor],
+    options: AnonymizeOptions,
 ) -> list[dict[str, Any]]:
     if plan.seeds < 2:
         return []
     sample = next(iter(samples.values()))[0]
-    results = [product.anonymize([sample.picture], replace(options, seed=plan.seed + 1 + k))[0] for k in range(plan.seeds)]
+    results = [
+        product.anonymize([sample.picture], replace(options, seed=plan.seed + 1 + k))[0] for k in range(plan.seeds)
+    ]
     pictures = [r.picture for r in results if r.picture is not None and r.status == "anonymized"]
     return [diversity(a, pictures, sample.points) for a in auditors] if len(pictures) > 1 else []
 

@@ -58,7 +58,9 @@ def load_set(data_dir: Path, name: str, limit: int | None = None) -> list[Sample
     rows = _order(rows, person_column)
     rows = rows if limit is None else rows[:limit]
     pictures = _read_pictures(table.with_suffix(""), [r["file"] for r in rows])
-    return [Sample(r["file"], f"{name}/{r[person_column]}", p, _points(r)) for r, p in zip(rows, pictures, strict=True)]
+    return [
+        Sample(r["file"], f"{name}/{r[person_column]}", p, _points(r)) for r, p in zip(rows, pictures, strict=True)
+    ]
 
 
 def _order(rows: list[dict[str, str]], column: str) -> list[dict[str, str]]:

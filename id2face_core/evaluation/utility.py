@@ -47,9 +47,7 @@ class FaceReader:
             raise AssetMissingError(f"{folder} lacks pose/fsanet-*.onnx or landmarks/*.tflite")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
-        self._pose = [
-            onnxruntime.InferenceSession(str(p), options, providers=["CPUExecutionProvider"]) for p in pose
-        ]
+        self._pose = [onnxruntime.InferenceSession(str(p), options, providers=["CPUExecutionProvider"]) for p in pose]
         self._points: Any = Interpreter(model_path=str(marks / "face_landmarks_detector.tflite"), num_threads=1)
         self._shapes: Any = Interpreter(model_path=str(marks / "face_blendshapes.tflite"), num_threads=1)
         for net in (self._points, self._shapes):
@@ -109,7 +107,9 @@ def rgb_to_lab(rgb: np.ndarray) -> np.ndarray:
     """CIE Lab (D65) of sRGB 0..255 [..., 3]."""
     c = np.asarray(rgb, dtype=np.float64) / 255
     linear = np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
-    matrix = np.array([[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.072175], [0.0193339, 0.119192, 0.9503041]])
+    matrix = np.array(
+        [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.072175], [0.0193339, 0.119192, 0.9503041]]
+    )
     xyz = linear @ matrix.T / (0.95047, 1.0, 1.08883)
     f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
     return np.stack([116 * f[..., 1] - 16, 500 * (f[..., 0] - f[..., 1]), 200 * (f[..., 1] - f[..., 2])], axis=-1)
@@ -148,7 +148,9 @@ def utility_figures(
         hits = [o.picture is not None and detector.find(o.picture, o.sample.points) is not None for o in outcomes]
         figures[f"detected_{detector.name}"] = {"hits": int(sum(hits)), "trials": len(hits)}
     figures["background_untouched"] = {
-        "hits": sum(o.picture is not None and background_untouched(o.sample.picture, o.picture, o.mask) for o in outcomes),
+        "hits": sum(
+            o.picture is not None and background_untouched(o.sample.picture, o.picture, o.mask) for o in outcomes
+        ),
         "trials": len(outcomes),
     }
     done = [o for o in outcomes if o.status == "anonymized" and o.picture is not None]

@@ -24,6 +24,9 @@ class IdentityVAE(ModelMixin, ConfigMixin):
         if latent_dim % 2:
             raise ShapeError(f"latent_dim is {latent_dim}; it must be even for keyed orthogonal mapping")
         self.register_buffer("mean", torch.zeros(embedding_dim))
+        # Gaussian of the aggregate posterior, measured after training: at a small beta it is not the unit one
+        self.register_buffer("prior_mean", torch.zeros(latent_dim))
+        self.register_buffer("prior_factor", torch.eye(latent_dim))
         self.encoder = _mlp(embedding_dim, width, 2 * latent_dim)
         self.decoder = _mlp(latent_dim, width, embedding_dim)
 
@@ -38,7 +41,8 @@ class IdentityVAE(ModelMixin, ConfigMixin):
 
     def sample(self, count: int, generator: Generator, temperature: float = 1.0) -> Tensor:
         """Latents of random identities, [count, L]."""
-        return temperature * torch.randn(count, self.config.latent_dim, generator=generator)
+        noise = torch.randn(count, self.prior_mean.numel(), generator=generator)
+        return self.prior_mean.cpu() + temperature * noise @ self.prior_factor.cpu().T
 
     def loss(self, embeddings: Tensor, beta: float, generator: Generator) -> tuple[Tensor, Tensor, Tensor]:
         """(total, 1 - cos, KL per dimension) of a batch."""

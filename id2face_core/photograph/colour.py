@@ -15,7 +15,8 @@ MAX_SHIFT = np.array([45.0, 25.0, 25.0])  # Lab
 
 def _resize(x: np.ndarray, size: tuple[int, int], method: Image.Resampling) -> np.ndarray:
     planes = np.atleast_3d(x)
-    out = [np.asarray(Image.fromarray(planes[..., i].astype(np.float32)).resize(size, method)) for i in range(planes.shape[2])]
+    images = (Image.fromarray(planes[..., i].astype(np.float32)) for i in range(planes.shape[2]))
+    out = [np.asarray(image.resize(size, method)) for image in images]
     return np.stack(out, axis=-1)
 
 

@@ -10,7 +10,7 @@ from ..errors import ConfigError, FaceRejectedError
 from ..faces.types import Mesh
 from .colour import transport
 from .grain import match
-from .mask import hair_share, soft_mask
+from .mask import HAIR_RENDERING, core_mask, hair_share, soft_mask
 from .warp import Box, face_width, warp_rendering
 
 REGIONS = ("oval", "face", "head")
@@ -81,8 +81,9 @@ def compose(
     wide = options.region == "head"
     mask = soft_mask(points, box, options.region, options.erode, 2.5 * options.feather if wide else options.feather)
     if options.keep_fringe and not wide:
-        fringe = np.maximum(hair_share(source, points, box), hair_share(new, points, box))
+        fringe = np.maximum(hair_share(source, points, box), hair_share(new, points, box, HAIR_RENDERING))
         mask = mask * (1 - fringe)
+    mask = np.maximum(mask, core_mask(points, box))
     if options.colour:
         face = np.minimum(mask, soft_mask(points, box, "face")) if wide else mask
         new = transport(source, new, face, width)

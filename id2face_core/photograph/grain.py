@@ -30,7 +30,7 @@ def match(source: np.ndarray, rendering: np.ndarray, mask: np.ndarray, rng: np.r
 
     source, rendering: float [h, w, 3] 0..255; mask: [h, w]. Returns float32 [h, w, 3].
     """
-    luma_s, luma_r = source @ LUMA, rendering @ LUMA
+    luma_s = source @ LUMA
     aim = _detail(luma_s, mask, 2.0)
     sigma, out = 0.0, rendering
     for candidate in (0.5, 0.8, 1.2, 1.7, 2.4, 3.2, MAX_BLUR):

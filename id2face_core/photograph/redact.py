@@ -16,8 +16,8 @@ def redact(picture: np.ndarray, box: np.ndarray, policy: str = "fill") -> tuple[
 
     Args:
         picture: uint8 [H, W, 3]; not changed.
-        box: x0 y0 x1 y1 in pixels, may lie partly outside. A box that is not finite or is empty covers the whole picture:
-            nothing is known about where the face is.
+        box: x0 y0 x1 y1 in pixels, may lie partly outside. A box that is not finite or is empty covers the whole
+            picture: nothing is known about where the face is.
         policy: "fill" (one colour, from outside the cover where there is any) or "blur" (5 blocks across).
 
     Returns:
@@ -32,11 +32,12 @@ def redact(picture: np.ndarray, box: np.ndarray, policy: str = "fill") -> tuple[
     if policy == "blur":
         image = Image.fromarray(picture[y0:y1, x0:x1])
         longest = max(image.size)
-        small = tuple(max(1, round(BLOCKS * side / longest)) for side in image.size)
-        coarse = image.resize(small, Image.Resampling.BOX)
+        across, down = (max(1, round(BLOCKS * side / longest)) for side in image.size)
+        coarse = image.resize((across, down), Image.Resampling.BOX)
         out[y0:y1, x0:x1] = np.asarray(coarse.resize(image.size, Image.Resampling.BICUBIC))
     else:
-        ring = picture[max(0, y0 - 3) : y1 + 3, max(0, x0 - 3) : x1 + 3][mask[max(0, y0 - 3) : y1 + 3, max(0, x0 - 3) : x1 + 3] == 0]
+        around = slice(max(0, y0 - 3), y1 + 3), slice(max(0, x0 - 3), x1 + 3)
+        ring = picture[around][mask[around] == 0]
         out[y0:y1, x0:x1] = np.median(ring, axis=0).astype(np.uint8) if len(ring) else 127
     return out, mask
 

@@ -1,8 +1,8 @@
 """The rendering's geometry brought onto the source's.
 
 A similarity over all mesh points, then the rendering's *oval* is pulled onto the source's; points inside keep the new
-face's own shape. The map is linear on a Delaunay mesh and runs backwards (photograph -> rendering), so that each pixel is
-sampled once.
+face's own shape. The map is linear on a Delaunay mesh and runs backwards (photograph -> rendering), so that each
+pixel is sampled once.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from ..faces.alignment import similarity, transform_points
 from ..faces.types import Mesh
 
 OVAL = np.array([
-    10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176, 149, 150, 136,
-    172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
+    10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
+    152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
 ])  # fmt: skip
 EYES = (
     np.array([33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246]),

@@ -36,16 +36,18 @@ def train_blendshapes(
     model.canonical.copy_(torch.from_numpy(canonical_mesh(points)))
     model.centre.copy_(x.mean(dim=0))
     model.spread.copy_(x.std(dim=0).clamp_min(1e-3))
+    _fit_linear(model, x[~out], y[~out])
     generator = Generator().manual_seed(seed)
     optimiser = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=1e-4)
     train = torch.nonzero(~out).flatten()
+    scale = y.std(dim=0).clamp_min(0.02)  # rare shapes count as much as common ones
     start = time.monotonic()
     while (progress := (time.monotonic() - start) / seconds) < 1:
-        optimiser.param_groups[0]["lr"] = 2e-3 * (1 - progress) + 1e-5
+        optimiser.param_groups[0]["lr"] = 1e-3 * (1 - progress) + 1e-5
         for _ in range(20):
             i = train[torch.randint(len(train), (512,), generator=generator)]
             noisy = x[i] + 0.01 * model.spread * torch.randn(x[i].shape, generator=generator)
-            loss = F.mse_loss(model(noisy), y[i])
+            loss = F.mse_loss(model.raw(noisy) / scale, y[i] / scale)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -53,6 +55,16 @@ def train_blendshapes(
     varying = y.std(dim=0) > 0.02
     error = (model(x[out]) - y[out])[:, varying].square().mean(dim=0)
     return model, float((1 - error / y[out][:, varying].var(dim=0)).mean())
+
+
+@torch.no_grad()
+def _fit_linear(model: BlendshapeNetwork, x: Tensor, y: Tensor, ridge: float = 100.0) -> None:
+    """Ridge regression as the start of the linear part."""
+    z = ((x - model.centre) / model.spread).double()
+    mean = y.double().mean(dim=0)
+    weight = torch.linalg.solve(z.T @ z + ridge * torch.eye(z.shape[1], dtype=z.dtype), z.T @ (y.double() - mean))
+    model.linear.weight.copy_(weight.T)
+    model.linear.bias.copy_(mean)
 
 
 def degrade(crops: Tensor, generator: Generator) -> Tensor:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from ..identity.vae import IdentityVAE
 
-BETA = 0.02  # per dimension; the KL is annealed to it over the first third
+BETA = 0.003  # per dimension; the KL is annealed to it over the first third
 
 
 def train_vae(embeddings: Tensor, seconds: float, seed: int = 0, latent_dim: int = 64, batch: int = 512) -> IdentityVAE:
@@ -17,7 +17,7 @@ def train_vae(embeddings: Tensor, seconds: float, seed: int = 0, latent_dim: int
     torch.manual_seed(seed)  # only for the initial weights
     model = IdentityVAE(embeddings.shape[1], latent_dim)
     model.mean.copy_(embeddings.mean(dim=0))
-    generator = torch.Generator().manual_seed(seed)
+    generator = Generator().manual_seed(seed)
     optimiser = torch.optim.AdamW(model.parameters(), lr=2e-3)
     start = time.monotonic()
     while (progress := (time.monotonic() - start) / seconds) < 1:
@@ -28,14 +28,26 @@ def train_vae(embeddings: Tensor, seconds: float, seed: int = 0, latent_dim: int
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
-    return model.eval().requires_grad_(False)
+    model.eval().requires_grad_(False)
+    calibrate_prior(model, embeddings)
+    return model
+
+
+@torch.no_grad()
+def calibrate_prior(model: IdentityVAE, embeddings: Tensor) -> None:
+    """Fit the Gaussian that identities are sampled from to the aggregate posterior of the training embeddings."""
+    mu, logvar = model.encode(embeddings)
+    centred = mu - mu.mean(dim=0)
+    covariance = centred.T @ centred / len(mu) + torch.diag(logvar.exp().mean(dim=0))
+    model.prior_mean.copy_(mu.mean(dim=0))
+    model.prior_factor.copy_(torch.linalg.cholesky(covariance))
 
 
 @torch.no_grad()
 def vae_figures(model: IdentityVAE, train: Tensor, held_out: Tensor, seed: int = 0) -> dict[str, float]:
     """Held-out reconstruction cosine and KL; nearest training cosine of samples and of held-out people (medians, 99 %)."""
     mu, logvar = model.encode(held_out)
-    drawn = model.decode(model.sample(len(held_out), torch.Generator().manual_seed(seed)))
+    drawn = model.decode(model.sample(len(held_out), Generator().manual_seed(seed)))
     near_sample, near_real = (x @ train.T for x in (drawn, held_out))
     sample_best, real_best = near_sample.max(dim=1).values, near_real.max(dim=1).values
     pairs = drawn @ drawn.roll(1, dims=0).T

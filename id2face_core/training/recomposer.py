@@ -26,7 +26,7 @@ from .table import Table
 class RecomposerConfig:
     """Weights of the losses and the schedule of the optimiser."""
 
-    batch: int = 256
+    batch: int = 96
     learning_rate: float = 5e-4
     ema: float = 0.999
     drop_condition: float = 0.1
@@ -36,6 +36,7 @@ class RecomposerConfig:
     recompose_attributes: float = 0.2
     recompose_back: float = 0.2
     alignment: float = 0.1
+    rare_every: int = 4  # the two terms that need whole extra passes are taken on every so many steps, at as much weight
     identity_noise: float = 0.5  # how much of the posterior's spread is drawn on identity latents
     seed: int = 0
 
@@ -114,9 +115,13 @@ class RecomposerTrainer:
         terms = {"diffusion": c.diffusion * error.mean()}
         if c.recompose_identity or c.recompose_attributes or c.recompose_away:
             terms |= self._recomposition(model, rows, t)
-        if c.alignment:
-            terms["alignment"] = c.alignment * self._alignment(model, rows, t)
+        terms["alignment"] = torch.zeros(())
+        if c.alignment and self._rare():
+            terms["alignment"] = c.rare_every * c.alignment * self._alignment(model, rows, t)
         return terms
+
+    def _rare(self) -> bool:
+        return int(torch.randint(self.config.rare_every, (1,), generator=self.generator)) == 0
 
     def _recomposition(self, model: StyleDenoiser, rows: Table, t: Tensor) -> dict[str, Tensor]:
         """A stranger's identity with these attributes; then the own identity with what the surrogate reads back."""
@@ -135,11 +140,12 @@ class RecomposerTrainer:
             "recompose_away": c.recompose_away * (level * F.relu((identity * rows.embeddings).sum(dim=1))).mean(),
             "recompose_attributes": c.recompose_attributes * (level * (attributes - target).square().mean(dim=1)).mean(),
         }
-        if c.recompose_back:
+        terms["recompose_back"] = torch.zeros(())
+        if c.recompose_back and self._rare():
             read = attributes * self.attribute_std + self.attribute_mean
             own = self.condition(rows.embeddings, read, 0.0)
             error, _ = self.predict(model, self.mean.whiten(rows.codes, own), own, t)
-            terms["recompose_back"] = c.recompose_back * error.mean()
+            terms["recompose_back"] = c.rare_every * c.recompose_back * error.mean()
         return terms
 
     def _alignment(self, model: StyleDenoiser, rows: Table, t: Tensor) -> Tensor:

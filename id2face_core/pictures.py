@@ -1,0 +1,91 @@
+"""Untrusted picture files become RGB arrays, and arrays become files without any metadata."""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from .errors import PictureError
+
+MAX_MEGAPIXELS = 120.0
+FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".bmp": "BMP", ".tif": "TIFF", ".tiff": "TIFF"}
+READABLE = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "TIFF", "PPM", "GIF")
+
+
+def read_picture(source: str | Path | bytes, max_megapixels: float = MAX_MEGAPIXELS) -> np.ndarray:
+    """Decode one picture.
+
+    EXIF rotation is applied; 16 bits are scaled to 8; CMYK, palette and grey become RGB; transparency lies on white.
+
+    Returns:
+        uint8 [H, W, 3].
+
+    Raises:
+        PictureError: not a picture, damaged, empty, animated or too large. OSError: the file cannot be opened.
+    """
+    name = "picture" if isinstance(source, bytes) else Path(source).name
+    data = source if isinstance(source, bytes) else Path(source).read_bytes()
+    if not data:
+        raise PictureError(f"{name} has 0 bytes; give a picture file")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # our own limit speaks below
+            image = Image.open(io.BytesIO(data), formats=READABLE)
+            _check_size(image, name, max_megapixels)
+            if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
+                raise PictureError(f"{name} is animated ({image.n_frames} frames); give single frames, one file each")
+            image.load()
+            return _to_rgb(ImageOps.exif_transpose(image))
+    except PictureError:
+        raise
+    except UnidentifiedImageError as error:
+        raise PictureError(f"{name} is not a picture of a known format ({', '.join(READABLE)})") from error
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError, MemoryError, Image.DecompressionBombError) as error:
+        raise PictureError(f"{name} is damaged or truncated ({type(error).__name__}); it was not read") from error
+
+
+def _check_size(image: Image.Image, name: str, max_megapixels: float) -> None:
+    width, height = image.size
+    if width * height > max_megapixels * 1e6:
+        size = f"{width}x{height} ({width * height / 1e6:.0f} megapixels)"
+        raise PictureError(f"{name} has {size}; the limit is {max_megapixels:g} megapixels: scale it down first")
+
+
+def _to_rgb(image: Image.Image) -> np.ndarray:
+    if image.mode in ("I;16", "I;16B", "I;16L", "I", "F"):
+        values = np.asarray(image).astype(np.float64)
+        top = 65535.0 if image.mode != "F" and values.max(initial=0) > 255 else max(255.0, float(values.max(initial=0)))
+        grey = np.clip(np.rint(values * (255.0 / top)), 0, 255).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=2)
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
+        image = Image.alpha_composite(white, image)
+    return np.array(image.convert("RGB"))
+
+
+def write_picture(picture: np.ndarray, path: str | Path, quality: int = 95) -> None:
+    """Write uint8 [H, W, 3] in the format of the file name, without metadata, all or nothing.
+
+    Raises:
+        PictureError: a format that is not written. OSError: the folder cannot be written.
+    """
+    path = Path(path)
+    kind = FORMATS.get(path.suffix.lower())
+    if kind is None:
+        raise PictureError(f"{path.name}: cannot write {path.suffix or 'a file without ending'}; use {', '.join(FORMATS)}")
+    options: dict[str, object] = {"JPEG": {"quality": quality, "subsampling": 0}, "WEBP": {"quality": quality}}.get(kind, {})
+    handle, temporary = tempfile.mkstemp(prefix=".id2face-", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            Image.fromarray(picture).save(file, format=kind, **options)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,86 @@
+"""Orthogonality, norms, undo, determinism and unlinkability of the identity mapping."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from id2face_core.errors import ConfigError, ShapeError
+from id2face_core.identity.orthogonal import KeyedOrthogonal, derive, exact, one_sided
+
+SEEDS = st.integers(0, 2**31)
+
+
+def _pair(seed: int, dim: int = 64) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(5, dim, generator=generator), torch.randn(5, dim, generator=generator)
+
+
+@settings(deadline=None, max_examples=25)
+@given(SEEDS)
+def test_exact_is_orthogonal_and_keeps_norms(seed):
+    v, u = _pair(seed)
+    mapped = exact(v, u)
+    assert F.cosine_similarity(mapped, u).abs().max() < 1e-5
+    torch.testing.assert_close(mapped.norm(dim=1), v.norm(dim=1))
+
+
+def test_exact_refuses_a_parallel_latent():
+    with pytest.raises(ShapeError):
+        exact(torch.ones(1, 8), torch.full((1, 8), 3.0))
+
+
+@settings(deadline=None, max_examples=25)
+@given(SEEDS, st.floats(-0.5, 0.5))
+def test_one_sided_limits_only_what_is_too_near(seed, margin):
+    v, u = _pair(seed)
+    before, mapped = F.cosine_similarity(v, u), one_sided(v, u, margin)
+    after = F.cosine_similarity(mapped, u)
+    torch.testing.assert_close(after, before.clamp(max=margin), atol=1e-5, rtol=0)
+    torch.testing.assert_close(mapped.norm(dim=1), v.norm(dim=1))
+    assert torch.equal(mapped[before <= margin], v[before <= margin])
+
+
+def test_one_sided_refuses_an_impossible_margin():
+    with pytest.raises(ConfigError):
+        one_sided(*_pair(0), margin=1.0)
+
+
+@settings(deadline=None, max_examples=15)
+@given(st.binary(min_size=32, max_size=48), st.binary(max_size=20), SEEDS)
+def test_keyed_is_orthogonal_norm_keeping_and_undone(key, nonce, seed):
+    v, _ = _pair(seed)
+    mapping = KeyedOrthogonal(key, nonce, 64)
+    mapped = mapping.apply(v)
+    assert F.cosine_similarity(mapped, v).abs().max() < 1e-5
+    torch.testing.assert_close(mapped.norm(dim=1), v.norm(dim=1))
+    torch.testing.assert_close(mapping.undo(mapped), v, atol=1e-5, rtol=1e-5)
+    assert torch.equal(KeyedOrthogonal(key, nonce, 64).apply(v), mapped)
+
+
+def test_other_keys_and_nonces_are_unlinkable():
+    v, _ = _pair(1)
+    keys = [bytes([i]) * 32 for i in range(20)]
+    by_key = torch.stack([KeyedOrthogonal(k, b"n", 64).apply(v)[0] for k in keys])
+    by_nonce = torch.stack([KeyedOrthogonal(keys[0], bytes([i]), 64).apply(v)[0] for i in range(20)])
+    for mapped in (by_key, by_nonce):
+        cosines = F.normalize(mapped, dim=1) @ F.normalize(mapped, dim=1).T
+        others = cosines[~torch.eye(20, dtype=torch.bool)]
+        assert abs(float(others.mean())) < 0.05 and float(others.abs().max()) < 0.65  # independent: sd 1/8
+
+
+def test_a_wrong_key_does_not_undo():
+    v, _ = _pair(2)
+    mapped = KeyedOrthogonal(b"a" * 32, b"", 64).apply(v)
+    assert F.cosine_similarity(KeyedOrthogonal(b"b" * 32, b"", 64).undo(mapped), v).max() < 0.7
+
+
+def test_odd_dimension_and_short_key_are_refused_and_the_key_stays_secret():
+    with pytest.raises(ShapeError):
+        KeyedOrthogonal(b"a" * 32, b"", 63)
+    with pytest.raises(ConfigError) as caught:
+        derive(b"topsecret", b"x")
+    assert "topsecret" not in str(caught.value)
+    assert "kkkk" not in repr(KeyedOrthogonal(b"k" * 32, b"", 8))
+    assert derive(b"k" * 32, b"x") != derive(b"k" * 32, b"y")

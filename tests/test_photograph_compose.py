@@ -1,0 +1,124 @@
+"""A rendering goes into the photograph, and only there."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from id2face_core.errors import ConfigError, FaceRejectedError
+from id2face_core.faces.types import Mesh
+from id2face_core.photograph.compose import REGIONS, ComposeOptions, Composite, compose
+from id2face_core.photograph.mask import BROWS, CORE, NOSE_MOUTH, hair_share
+from id2face_core.photograph.warp import EYES, OVAL, Box
+
+SIDE = 200
+
+
+def make_mesh(centre: tuple[float, float] = (100.0, 105.0), radius: float = 55.0) -> Mesh:
+    """A face-shaped arrangement of 468 points: what compose needs to know is the oval, the features and the irises."""
+    rng = np.random.default_rng(0)
+    angle, reach = rng.uniform(0, 2 * np.pi, 468), np.sqrt(rng.uniform(0, 0.8, 468))
+    flat = np.stack([np.cos(angle), np.sin(angle)], axis=1) * reach[:, None]
+    turn = np.linspace(-np.pi / 2, 1.5 * np.pi, len(OVAL), endpoint=False)
+    flat[OVAL] = np.stack([np.cos(turn), 1.2 * np.sin(turn)], axis=1)
+    irises = np.zeros((2, 5, 2))
+    for eye, x in enumerate((-0.4, 0.4)):
+        turn = np.linspace(np.pi, 3 * np.pi, 16, endpoint=False)
+        flat[EYES[eye]] = np.stack([x + 0.18 * np.cos(turn), -0.2 + 0.07 * np.sin(turn)], axis=1)
+        irises[eye] = (x, -0.2)
+        irises[eye, 1:] += 0.07 * np.array([[1, 0], [0, -1], [-1, 0], [0, 1]])
+    flat[BROWS, 0], flat[BROWS, 1] = np.linspace(-0.6, 0.6, len(BROWS)), -0.4
+    flat[NOSE_MOUTH] = np.random.default_rng(2).uniform((-0.3, 0.0), (0.3, 0.55), (len(NOSE_MOUTH), 2))
+    flat[[50, 280, 205, 425, 9, 151]] = [[-0.5, 0.1], [0.5, 0.1], [-0.4, 0.3], [0.4, 0.3], [0, -0.45], [0, -0.7]]
+    points = np.concatenate([flat * radius + centre, np.zeros((468, 1))], axis=1)
+    return Mesh(points.astype(np.float32), (irises * radius + centre).astype(np.float32), 1.0)
+
+
+def make_picture(seed: int, tone: tuple[int, int, int] = (190, 150, 130)) -> np.ndarray:
+    noise = gaussian_filter(np.random.default_rng(seed).standard_normal((SIDE, SIDE, 3)), (3, 3, 0))
+    return np.clip(np.array(tone) + 60 * noise, 0, 255).astype(np.uint8)
+
+
+def run(
+    picture: np.ndarray, mesh: Mesh, rendering: np.ndarray | None = None, seed: int = 0, **options: object
+) -> Composite:
+    new = make_picture(9, (170, 140, 120)) if rendering is None else rendering
+    settings = ComposeOptions(**options)  # type: ignore[arg-type]
+    return compose(picture, mesh, new, make_mesh(), settings, np.random.default_rng(seed))
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_outside_the_mask_nothing_changes_and_the_input_is_left_alone(region: str) -> None:
+    picture = make_picture(1)
+    before = picture.copy()
+    result = run(picture, make_mesh(radius=40), region=region)
+    assert (picture == before).all()
+    assert (result.picture[result.mask == 0] == picture[result.mask == 0]).all()
+    assert (result.picture != picture).any(axis=2).mean() > 0.1
+    assert result.mask.min() == 0 and 0.99 < result.mask.max() <= 1 and result.mask.dtype == np.float32
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_the_features_are_always_replaced(region: str) -> None:
+    picture, mesh = make_picture(1), make_mesh()
+    picture[:112] = (20, 15, 10)  # a fringe, or a hand, down to the nose
+    mask = run(picture, mesh, region=region).mask
+    x, y = np.rint(mesh.points[CORE, :2]).astype(int).T
+    assert mask[y, x].min() > 0.99
+
+
+def test_a_fringe_is_kept_over_the_forehead() -> None:
+    picture, mesh = make_picture(1), make_mesh()
+    picture[:66] = (20, 15, 10)
+    assert run(picture, mesh).mask[56, 100] < 0.1
+    assert run(picture, mesh, keep_fringe=False).mask[56, 100] > 0.9
+
+
+def test_a_plain_forehead_is_not_hair() -> None:
+    plain = np.full((SIDE, SIDE, 3), (190.0, 150.0, 130.0))
+    assert hair_share(plain, make_mesh().points[:, :2], Box(0, 0, SIDE, SIDE)).max() == 0
+
+
+def test_the_same_face_comes_back_as_it_was() -> None:
+    picture = make_picture(1)
+    result = run(picture, make_mesh(), picture, grain=False)
+    error = np.square(result.picture.astype(float) - picture)[result.mask > 0.5].mean()
+    assert 10 * np.log10(255**2 / max(error, 1e-9)) > 38
+
+
+def test_where_the_face_lies_in_a_larger_picture_does_not_matter() -> None:
+    small = make_picture(1)
+    large = np.zeros((700, 900, 3), np.uint8)
+    large[300 : 300 + SIDE, 400 : 400 + SIDE] = small
+    one = run(small, make_mesh((100.3, 105.2), 40), region="face")  # no vertex on a tie of rounding
+    two = run(large, make_mesh((500.3, 405.2), 40), region="face")
+    cut = slice(300, 300 + SIDE), slice(400, 400 + SIDE)
+    np.testing.assert_allclose(two.mask[cut], one.mask, atol=2e-3)
+    assert np.abs(two.picture[cut].astype(int) - one.picture).max() <= 2
+
+
+@pytest.mark.parametrize("centre", [(0.0, 0.0), (199.0, 100.0), (100.0, 195.0)])
+@pytest.mark.parametrize("region", REGIONS)
+def test_faces_that_leave_the_picture(centre: tuple[float, float], region: str) -> None:
+    picture, mesh = make_picture(1), make_mesh(centre)
+    result = run(picture, mesh, region=region)
+    x, y = np.rint(mesh.points[CORE, :2]).astype(int).T
+    seen = (x >= 0) & (y >= 0) & (x < SIDE) & (y < SIDE)
+    assert result.picture.shape == picture.shape and result.mask[y[seen], x[seen]].min() > 0.99
+
+
+def test_a_face_outside_the_picture_is_refused() -> None:
+    with pytest.raises(FaceRejectedError):
+        run(make_picture(1), make_mesh((900.0, 900.0)))
+
+
+def test_the_generator_decides_the_grain() -> None:
+    picture = np.clip(make_picture(1) + np.random.default_rng(3).normal(0, 8, (SIDE, SIDE, 1)), 0, 255).astype(np.uint8)
+    one, again, other = (run(picture, make_mesh(), seed=s).picture for s in (1, 1, 2))
+    assert (one == again).all() and (one != other).any()
+
+
+def test_an_unknown_region_is_refused() -> None:
+    with pytest.raises(ConfigError):
+        ComposeOptions(region="ears")

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from .attributes.edit import edit_attributes, kept_traits
+from .attributes.vector import ATTRIBUTES
 from .components import WINDOW_ORIGIN, Components
 from .errors import ConfigError, FaceRejectedError, Interrupted, ShapeError
 from .faces.alignment import arcface_matrix, warp
@@ -84,6 +85,9 @@ class Anonymizer:
             One result a picture, in order.
         """
         options = options or AnonymizeOptions()
+        # a wrong wish is the caller's error, not a reason to withhold a face: found out before any face is looked at
+        edit_attributes(np.zeros(len(ATTRIBUTES), dtype=np.float32), options.set)
+        kept_traits(options.keep, self.parts.traits.config.indices)
         secret = os.urandom(32) if options.seed is None else str(options.seed).encode()
         results = []
         persons: list[tuple[Tensor, str]] = []
@@ -151,10 +155,7 @@ class Anonymizer:
             rendering, mesh = self._render(latent, attributes, options.steps or preset.steps, generator)
             rng = np.random.default_rng(int(torch.randint(2**31, (1,), generator=generator)))
             composite = compose(output, source.mesh, rendering, mesh, ComposeOptions(region=preset.region), rng)
-            closeness = max(
-                float(self._embed(rendering, five_points(mesh)) @ source.embedding),
-                float(self._embed(composite.picture, face.points) @ source.embedding),
-            )
+            closeness = self._closeness(source, composite.picture, rendering, mesh) if preset.limit < 1 else 0.0
             if best is None or closeness < best[0]:
                 best = closeness, composite.picture, composite.mask, rendering
             if closeness <= preset.limit:
@@ -163,6 +164,11 @@ class Anonymizer:
         if best[0] > max(preset.limit, 0.5):
             raise FaceRejectedError("too_similar", "no sampled identity is far enough from the source")
         return best[1], best[2], best[3]
+
+    def _closeness(self, source: _Source, picture: np.ndarray, rendering: np.ndarray, mesh: Mesh) -> float:
+        """Greatest cosine of the result, pasted or alone, with the source, by our own encoder."""
+        pasted, alone = self._embed(picture, source.face.points), self._embed(rendering, five_points(mesh))
+        return max(float(pasted @ source.embedding), float(alone @ source.embedding))
 
     def _read(self, picture: np.ndarray, face: Face) -> _Source:
         """Mesh, attributes and embedding of a source face. Raises FaceRejectedError."""

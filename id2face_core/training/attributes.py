@@ -88,8 +88,9 @@ def degrade(crops: Tensor, generator: Generator) -> Tensor:
 
 
 def train_person(
-    crops: np.ndarray, labels: np.ndarray, weights: np.ndarray, seconds: float, batch: int = 64, seed: int = 0
-) -> PersonNetwork:
+    crops: np.ndarray, labels: np.ndarray, weights: np.ndarray, seconds: float, batch: int = 64, seed: int = 0,
+    start_from: PersonNetwork | None = None,
+) -> PersonNetwork:  # fmt: skip
     """Train age, sex and glasses.
 
     Args:
@@ -97,7 +98,7 @@ def train_person(
         weights: [N] sampling weights.
     """
     torch.manual_seed(seed)
-    model = PersonNetwork().train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model = (start_from or PersonNetwork()).requires_grad_(True).train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     pictures, targets = torch.from_numpy(crops), torch.from_numpy(labels).float()
     chances = torch.from_numpy(weights).double()
     generator = Generator().manual_seed(seed)

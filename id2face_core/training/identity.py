@@ -13,15 +13,16 @@ from .attributes import degrade
 
 
 def distill(
-    crops: np.ndarray, targets: np.ndarray, weights: np.ndarray, seconds: float, batch: int = 64, seed: int = 0
-) -> IdentityEncoder:
+    crops: np.ndarray, targets: np.ndarray, weights: np.ndarray, seconds: float, batch: int = 64, seed: int = 0,
+    start_from: IdentityEncoder | None = None,
+) -> IdentityEncoder:  # fmt: skip
     """Train the student with 1 - cos and a relational loss (arXiv 1904.05068, between the rows of a batch).
 
     Args:
         crops: uint8 [N, 112, 112, 3] aligned; targets: unit embeddings [N, E] of the clean crops; weights: [N] for sampling.
     """
     torch.manual_seed(seed)
-    model = IdentityEncoder(targets.shape[1]).train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model = (start_from or IdentityEncoder(targets.shape[1])).requires_grad_(True).train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     pictures, wanted, chances = torch.from_numpy(crops), torch.from_numpy(targets).float(), torch.from_numpy(weights).double()
     generator = Generator().manual_seed(seed)
     optimiser = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.02)

@@ -1,0 +1,44 @@
+"""Trained networks into the package: fp16 safetensors of at most 15 MB a file, with their configuration, and the registry."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import torch
+from diffusers.models.modeling_utils import ModelMixin
+
+from ..assets import update_registry
+from ..assets.weights import WEIGHTS
+from ..attributes.networks import BlendshapeNetwork, PersonNetwork
+from ..diffusion.closed_form import ConditionalMean
+from ..diffusion.denoiser import StyleDenoiser
+from ..diffusion.surrogate import StyleSurrogate
+from ..errors import AssetMissingError
+from ..identity.encoder import IdentityEncoder
+from ..identity.traits import IdentityTraits
+from ..identity.vae import IdentityVAE
+
+NETWORKS: dict[str, type[ModelMixin]] = {
+    "closed_form": ConditionalMean,
+    "denoiser": StyleDenoiser,
+    "surrogate": StyleSurrogate,
+    "identity_encoder": IdentityEncoder,
+    "identity_vae": IdentityVAE,
+    "identity_traits": IdentityTraits,
+    "attributes/blendshapes": BlendshapeNetwork,
+    "attributes/person": PersonNetwork,
+}
+SHARD = "15MB"
+
+
+def export(runs: Path, weights: Path = WEIGHTS) -> dict[str, dict]:
+    """Copy every network of `runs` to `weights` and rewrite the registry. Raises AssetMissingError before any change."""
+    missing = [name for name in NETWORKS if not (runs / name / "config.json").is_file()]
+    if missing:
+        raise AssetMissingError(f"not trained yet: {', '.join(missing)}; run their stages first (id2face train --help)")
+    for name, kind in NETWORKS.items():
+        model = kind.from_pretrained(runs / name).to(torch.float16)
+        shutil.rmtree(weights / name, ignore_errors=True)
+        model.save_pretrained(weights / name, max_shard_size=SHARD)
+    return update_registry(weights)

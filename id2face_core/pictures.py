@@ -15,7 +15,7 @@ from .errors import PictureError
 
 MAX_MEGAPIXELS = 120.0
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".bmp": "BMP", ".tif": "TIFF", ".tiff": "TIFF"}
-READABLE = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "TIFF", "PPM", "GIF")
+READABLE = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "PPM", "GIF")
 
 
 def read_picture(source: str | Path | bytes, max_megapixels: float = MAX_MEGAPIXELS) -> np.ndarray:
@@ -38,7 +38,7 @@ def read_picture(source: str | Path | bytes, max_megapixels: float = MAX_MEGAPIX
             warnings.simplefilter("ignore")  # our own limit speaks below
             image = Image.open(io.BytesIO(data), formats=READABLE)
             _check_size(image, name, max_megapixels)
-            if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
+            if getattr(image, "n_frames", 1) > 1:
                 raise PictureError(f"{name} is animated ({image.n_frames} frames); give single frames, one file each")
             image.load()
             return _to_rgb(ImageOps.exif_transpose(image))
@@ -85,7 +85,14 @@ def write_picture(picture: np.ndarray, path: str | Path, quality: int = 95) -> N
     try:
         with os.fdopen(handle, "wb") as file:
             Image.fromarray(picture).save(file, format=kind, **options)
+        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp's 0600 would surprise whoever shares the folder
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current

@@ -50,10 +50,12 @@ class _Stage(nn.Module):
 
 
 class PersonNetwork(ModelMixin, ConfigMixin):
-    """Aligned crops [B, 3, 112, 112] RGB 0..1 -> [B, 3]: age (years), sex (0 female .. 1 male), glasses (0..1)."""
+    """Aligned crops [B, 3, 112, 112] RGB 0..1 -> [B, 3]: age (years), sex (0 female .. 1 male), glasses (0..1; 0 unless `reads_glasses`)."""
 
     @register_to_config
-    def __init__(self, widths: tuple[int, ...] = (24, 48, 96, 160), dropout: float = 0.2) -> None:
+    def __init__(
+        self, widths: tuple[int, ...] = (24, 48, 96, 160), dropout: float = 0.2, reads_glasses: bool = False
+    ) -> None:
         super().__init__()
         pairs = zip((3, *widths), widths, strict=False)
         self.body = nn.Sequential(*(_Stage(cin, cout) for cin, cout in pairs))
@@ -65,4 +67,5 @@ class PersonNetwork(ModelMixin, ConfigMixin):
 
     def forward(self, crops: Tensor) -> Tensor:
         out = self.logits(crops)
-        return torch.stack((40 + 20 * out[:, 0], out[:, 1].sigmoid(), out[:, 2].sigmoid()), dim=1)
+        glasses = out[:, 2].sigmoid() * float(self.config.reads_glasses)  # an output without labels says nothing
+        return torch.stack((40 + 20 * out[:, 0], out[:, 1].sigmoid(), glasses), dim=1)

@@ -1,0 +1,71 @@
+"""The extractor with tiny networks, and the weights that ship."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import id2face_core
+from id2face_core.attributes.extractor import AttributeExtractor, skin_colours
+from id2face_core.attributes.networks import BlendshapeNetwork, PersonNetwork
+from id2face_core.attributes.vector import ATTRIBUTES, group_slice, index
+from id2face_core.errors import FaceRejectedError
+from id2face_core.faces.types import Mesh
+
+POINTS5 = np.float32([[60, 70], [140, 70], [100, 110], [70, 150], [130, 150]])
+
+
+def _mesh() -> Mesh:
+    rng = np.random.default_rng(0)
+    points = np.concatenate([rng.uniform(50, 150, (468, 2)), rng.normal(size=(468, 1)) * 20], axis=1)
+    return Mesh(points.astype(np.float32), rng.uniform(60, 140, (2, 5, 2)).astype(np.float32), 1.0)
+
+
+def _tiny() -> AttributeExtractor:
+    torch.manual_seed(0)
+    shapes = BlendshapeNetwork(width=8)
+    shapes.canonical.copy_(torch.randn(468, 3))
+    return AttributeExtractor(shapes, PersonNetwork(widths=(4, 4, 8, 8)))
+
+
+def test_vector_is_finite_and_within_its_units() -> None:
+    picture = np.random.default_rng(1).integers(0, 256, (200, 200, 3), dtype=np.uint8)
+    values = _tiny().extract(picture, POINTS5, _mesh())
+    assert values.shape == (len(ATTRIBUTES),) and values.dtype == np.float32
+    for group in ("blendshapes",):
+        assert 0 <= values[group_slice(group)].min() and values[group_slice(group)].max() <= 1
+    assert 0 <= values[index("sex")] <= 1 and 0 <= values[index("glasses")] <= 1
+
+
+def test_a_mesh_that_is_not_finite_is_rejected() -> None:
+    extractor, mesh = _tiny(), _mesh()
+    irises = mesh.irises.copy()
+    irises[0] = np.nan
+    with pytest.raises(FaceRejectedError):
+        extractor.extract(np.zeros((200, 200, 3), np.uint8), POINTS5, Mesh(mesh.points, irises, 1.0))
+
+
+def test_skin_of_an_even_picture_is_its_colour() -> None:
+    white = skin_colours(np.full((112, 112, 3), 255, np.uint8), np.random.default_rng(0).uniform(20, 90, (468, 2)))
+    np.testing.assert_allclose(white.reshape(4, 3), [[100, 0, 0]] * 4, atol=0.1)
+
+
+def test_networks_do_not_depend_on_the_batch() -> None:
+    person = _tiny().person
+    crops = torch.rand(3, 3, 112, 112)
+    with torch.inference_mode():
+        torch.testing.assert_close(person(crops)[1:2], person(crops[1:2]), atol=1e-4, rtol=1e-4)
+
+
+def test_shipped_weights_load_and_hold_a_canonical_face() -> None:
+    folder = Path(id2face_core.__file__).parent / "weights/attributes"
+    if not folder.is_dir():
+        pytest.skip("no trained weights in this checkout")
+    canonical = AttributeExtractor.from_folder(folder).canonical
+    assert canonical[33, 0] < canonical[1, 0] < canonical[263, 0]  # viewer's left eye, nose, other eye
+    assert canonical[10, 1] < canonical[1, 1] < canonical[152, 1]  # forehead above nose above chin
+    assert canonical[1, 2] < canonical[234, 2]  # the nose is nearer to the camera than the ear
+    assert abs(canonical[33, 0] + canonical[263, 0]) < 0.05

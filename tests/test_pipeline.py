@@ -1,0 +1,100 @@
+"""The pipeline on the bundled photograph, with the real networks (after `id2face setup`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from id2face_core import pipeline
+from id2face_core.assets import status
+from id2face_core.assets.registry import ASSETS
+from id2face_core.errors import ConfigError, FaceRejectedError, Interrupted, ShapeError
+from id2face_core.options import AnonymizeOptions
+from id2face_core.pictures import read_picture
+from id2face_core.pipeline import Anonymizer
+
+PHOTO = Path(pipeline.__file__).parent / "demo/astronaut.jpg"
+
+
+@pytest.fixture(scope="module")
+def anonymizer() -> Anonymizer:
+    if any(status(asset).value != "ok" for asset in ASSETS):
+        pytest.skip("the packaged generator is not set up; run: id2face setup")
+    return Anonymizer.from_pretrained()
+
+
+@pytest.fixture(scope="module")
+def photo() -> np.ndarray:
+    return read_picture(PHOTO)
+
+
+def test_the_face_is_replaced_and_the_rest_untouched(anonymizer: Anonymizer, photo: np.ndarray) -> None:
+    before = photo.copy()
+    result = anonymizer.anonymize([photo], AnonymizeOptions(seed=1))[0]
+    assert result.status == "anonymized" and [f.status for f in result.faces] == ["anonymized"]
+    assert result.picture is not None and np.array_equal(photo, before)
+    assert np.array_equal(result.picture[result.mask == 0], photo[result.mask == 0])
+    x, y = result.faces[0].points[2].astype(int)
+    assert np.abs(result.picture[y - 20 : y + 20, x - 20 : x + 20].astype(int) - photo[y - 20 : y + 20, x - 20 : x + 20]).mean() > 3
+
+
+def test_a_result_does_not_depend_on_batch_or_order(anonymizer: Anonymizer, photo: np.ndarray) -> None:
+    blank = np.full((64, 64, 3), 127, dtype=np.uint8)
+    options = AnonymizeOptions(seed=3, preset="fast")
+    alone = anonymizer.anonymize([photo], options)[0].picture
+    among = anonymizer.anonymize([blank, photo, blank], options)
+    assert [r.status for r in among] == ["no_face", "anonymized", "no_face"]
+    assert alone is not None and np.array_equal(alone, among[1].picture)
+
+
+@pytest.mark.parametrize("policy", ["fill", "blur", "withhold"])
+@pytest.mark.parametrize("error", [FaceRejectedError("profile"), RuntimeError("boom"), MemoryError()])
+def test_any_failure_covers_the_face(
+    anonymizer: Anonymizer, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch, policy: str, error: Exception
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(anonymizer, "_render", fail)
+    result = anonymizer.anonymize([photo], AnonymizeOptions(seed=1, policy=policy))[0]  # type: ignore[arg-type]
+    assert result.status == "withheld" and result.faces[0].status == "withheld" and result.faces[0].reason
+    if policy == "withhold":
+        assert result.picture is None
+        return
+    x0, y0, x1, y1 = (int(v) for v in result.faces[0].box)
+    assert result.picture is not None and (result.mask[y0:y1, x0:x1] == 1).all()
+    face = result.picture[y0:y1, x0:x1].astype(float)
+    assert np.abs(np.diff(face, axis=1)).mean() < 0.5 * np.abs(np.diff(photo[y0:y1, x0:x1].astype(float), axis=1)).mean()
+
+
+def test_faces_can_be_skipped_by_wish(anonymizer: Anonymizer, photo: np.ndarray) -> None:
+    result = anonymizer.anonymize([photo], AnonymizeOptions(faces=(5,)))[0]
+    assert result.status == "skipped" and np.array_equal(result.picture, photo)
+
+
+def test_wrong_wishes_are_errors_and_not_withheld_faces(anonymizer: Anonymizer, photo: np.ndarray) -> None:
+    for options in ({"set": {"nose": 1.0}}, {"set": {"age": "old"}}, {"keep": ("hat",)}):
+        with pytest.raises(ConfigError):
+            anonymizer.anonymize([photo], AnonymizeOptions(**options))  # type: ignore[arg-type]
+    for wrong in ({"mode": "negate"}, {"mode": "keyed"}, {"preset": "best"}, {"steps": 0}, {"policy": "keep"}):
+        with pytest.raises(ConfigError):
+            AnonymizeOptions(**wrong)  # type: ignore[arg-type]
+    with pytest.raises(ShapeError):
+        anonymizer.anonymize([photo[..., 0]])
+
+
+def test_an_interrupt_returns_nothing(anonymizer: Anonymizer, photo: np.ndarray) -> None:
+    with pytest.raises(Interrupted):
+        anonymizer.anonymize([photo], interrupted=lambda: True)
+
+
+def test_tiny_and_empty_pictures(anonymizer: Anonymizer) -> None:
+    for shape in ((1, 1, 3), (3, 200, 3), (40, 40, 3)):
+        result = anonymizer.anonymize([np.zeros(shape, dtype=np.uint8)])[0]
+        assert result.status == "no_face" and result.picture is not None and result.picture.shape == shape
+
+
+def test_a_key_never_shows() -> None:
+    assert "secret" not in repr(AnonymizeOptions(key=b"secret" * 8))

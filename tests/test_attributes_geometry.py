@@ -75,11 +75,11 @@ def test_roll_changes_only_roll() -> None:
 
 def test_gaze_moves_with_the_irises_and_mirrors() -> None:
     mesh = _mesh()
-    right = Mesh(mesh.points, mesh.irises + np.float32([4, 0]), 1.0)
-    down = Mesh(mesh.points, mesh.irises + np.float32([0, 4]), 1.0)
+    right = Mesh(mesh.points, mesh.irises + np.array([4, 0], dtype=np.float32), 1.0)
+    down = Mesh(mesh.points, mesh.irises + np.array([0, 4], dtype=np.float32), 1.0)
     assert gaze_offset(right)[0] > gaze_offset(mesh)[0] + 0.05
     assert gaze_offset(down)[1] > gaze_offset(mesh)[1] + 0.05
-    points = mesh.points * np.float32([-1, 1, 1])
+    points = mesh.points * np.array([-1, 1, 1], dtype=np.float32)
     points[[33, 133, 263, 362]] = points[[263, 362, 33, 133]]
-    flipped = Mesh(points, mesh.irises[::-1] * np.float32([-1, 1]), 1.0)
+    flipped = Mesh(points, mesh.irises[::-1] * np.array([-1, 1], dtype=np.float32), 1.0)
     np.testing.assert_allclose(gaze_offset(flipped), gaze_offset(mesh) * (-1, 1), atol=1e-5)

@@ -20,7 +20,7 @@ PHOTO = Path(pipeline.__file__).parent / "demo/astronaut.jpg"
 
 @pytest.fixture(scope="module")
 def anonymizer() -> Anonymizer:
-    if any(status(asset).value != "ok" for asset in ASSETS):
+    if any(status(asset) != "ok" for asset in ASSETS):
         pytest.skip("the packaged generator is not set up; run: id2face setup")
     return Anonymizer.from_pretrained()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from .errors import PictureError
+from .errors import PictureError, ShapeError
 
 MAX_MEGAPIXELS = 120.0
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".bmp": "BMP", ".tif": "TIFF", ".tiff": "TIFF"}
@@ -46,7 +46,9 @@ def read_picture(source: str | Path | bytes, max_megapixels: float = MAX_MEGAPIX
         raise
     except UnidentifiedImageError as error:
         raise PictureError(f"{name} is not a picture of a known format ({', '.join(READABLE)})") from error
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, MemoryError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        raise PictureError(f"{name} is far beyond {max_megapixels:g} megapixels: scale it down first") from error
+    except Exception as error:  # decoders of damaged files raise nearly every kind
         raise PictureError(f"{name} is damaged or truncated ({type(error).__name__}); it was not read") from error
 
 
@@ -59,8 +61,10 @@ def _check_size(image: Image.Image, name: str, max_megapixels: float) -> None:
 
 def _to_rgb(image: Image.Image) -> np.ndarray:
     if image.mode in ("I;16", "I;16B", "I;16L", "I", "F"):
-        values = np.asarray(image).astype(np.float64)
-        top = 65535.0 if image.mode != "F" and values.max(initial=0) > 255 else max(255.0, float(values.max(initial=0)))
+        values = np.nan_to_num(np.asarray(image).astype(np.float64))
+        brightest = float(values.max(initial=0))
+        sixteen = image.mode.startswith("I;16") or (image.mode == "I" and 255 < brightest <= 65535)
+        top = 65535.0 if sixteen else max(255.0, brightest)
         grey = np.clip(np.rint(values * (255.0 / top)), 0, 255).astype(np.uint8)
         return np.repeat(grey[..., None], 3, axis=2)
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
@@ -74,8 +78,11 @@ def write_picture(picture: np.ndarray, path: str | Path, quality: int = 95) -> N
     """Write uint8 [H, W, 3] in the format of the file name, without metadata, all or nothing.
 
     Raises:
-        PictureError: a format that is not written. OSError: the folder cannot be written.
+        PictureError: a format that is not written. ShapeError: not such an array. OSError: the folder cannot be written.
     """
+    picture = np.asarray(picture)
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or 0 in picture.shape:
+        raise ShapeError(f"picture is {picture.dtype} {picture.shape}; expected uint8 [H, W, 3]")
     path = Path(path)
     kind = FORMATS.get(path.suffix.lower())
     if kind is None:
@@ -86,6 +93,7 @@ def write_picture(picture: np.ndarray, path: str | Path, quality: int = 95) -> N
         with os.fdopen(handle, "wb") as file:
             Image.fromarray(picture).save(file, format=kind, **options)
         os.chmod(temporary, 0o666 & ~_umask())  # mkstemp's 0600 would surprise whoever shares the folder
+        os.chmod(temporary, 0o666 & ~_umask())  # a temporary file is private; a picture has the usual rights
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
@@ -96,3 +104,9 @@ def _umask() -> int:
     current = os.umask(0)
     os.umask(current)
     return current
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -19,6 +19,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "brows_up": ("browInnerUp", "browOuterUpLeft", "browOuterUpRight"),
     "skin_L": tuple(name for name in ATTRIBUTES if name.endswith("_L")),
 }
+UNREADABLE = {"glasses": "no network has learnt to see them yet"}
 WORDS: dict[str, dict[str, float]] = {
     "sex": {"female": 0.0, "male": 1.0},
     "glasses": {"off": 0.0, "no": 0.0, "on": 1.0, "yes": 1.0},
@@ -35,35 +36,40 @@ def _targets(name: str) -> tuple[str, ...]:
     raise ConfigError(f"attribute {name!r} is unknown; choose one of {', '.join((*ALIASES, *ATTRIBUTES))}")
 
 
-def _number(name: str, value: float | str, old: float) -> float:
-    """An absolute value, a word, or a change when it begins with + or - and stands in quotes ("+10")."""
-    if isinstance(value, str):
-        words = WORDS.get(name, {})
-        if value in words:
-            return words[value]
-        try:
-            number = float(value)
-        except ValueError:
-            choices = f"a number{' or ' + ', '.join(words) if words else ''}"
-            raise ConfigError(f"{name}={value!r} is not understood; give {choices}") from None
-        return old + number if value.startswith("+") else number
-    return float(value)
+def _relative(value: float | str, low: float) -> bool:
+    """"+10" changes a value; so does "-10" where no negative value exists."""
+    return isinstance(value, str) and (value.startswith("+") or (value.startswith("-") and low >= 0))
+
+
+def _number(name: str, value: float | str) -> float:
+    """A number or a word as a finite number. Raises ConfigError."""
+    words = WORDS.get(name, {})
+    if isinstance(value, str) and value in words:
+        return words[value]
+    choices = f"a number{' or ' + ', '.join(words) if words else ''}"
+    try:
+        number = float(value)
+    except ValueError:
+        raise ConfigError(f"{name}={value!r} is not understood; give {choices}") from None
+    if not np.isfinite(number):
+        raise ConfigError(f"{name}={value!r} is not finite; give {choices}")
+    return number
 
 
 def edit_attributes(values: np.ndarray, changes: Mapping[str, float | str]) -> np.ndarray:
     """A copy of an attribute vector [71] with changes applied. Raises ConfigError for names, words and ranges."""
     out = np.array(values, dtype=np.float32)
     for name, value in changes.items():
+        if name in UNREADABLE:
+            raise ConfigError(f"{name} cannot be set with the bundled weights: {UNREADABLE[name]}")
         targets = _targets(name)
         unit = targets[0] in ATTRIBUTES[group_slice("blendshapes")] or name in WORDS
         low, high = RANGES.get(name, (0.0, 1.0) if unit else (-np.inf, np.inf))
-        for target in targets:
-            i = index(target)
-            number = _number(name, value, float(out[i]))
-            if not isinstance(value, str) or not value.startswith("+"):
-                if not low <= number <= high:
-                    raise ConfigError(f"{name}={value} is out of range; choose {low:g} to {high:g}")
-            out[i] = np.clip(number, low, high)
+        number, relative = _number(name, value), _relative(value, low)
+        if not relative and not low <= number <= high:
+            raise ConfigError(f"{name}={value} is out of range; choose {low:g} to {high:g}")
+        for i in map(index, targets):
+            out[i] = np.clip(out[i] + number if relative else number, low, high)
     return out
 
 

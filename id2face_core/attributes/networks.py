@@ -50,7 +50,10 @@ class _Stage(nn.Module):
 
 
 class PersonNetwork(ModelMixin, ConfigMixin):
-    """Aligned crops [B, 3, 112, 112] RGB 0..1 -> [B, 3]: age (years), sex (0 female .. 1 male), glasses (0..1; 0 unless `reads_glasses`)."""
+    """Aligned crops [B, 3, 112, 112] RGB 0..1 -> [B, 3]: age (years), sex (0 female .. 1 male), glasses (0..1).
+
+    Without `reads_glasses` the third output is always 0: it had no labels.
+    """
 
     @register_to_config
     def __init__(

@@ -52,7 +52,9 @@ def ffhq_matrix(points5: np.ndarray, size: int = 512) -> np.ndarray:
 
 
 def invert(matrix: np.ndarray) -> np.ndarray:
-    """Inverse of an affine [2, 3]."""
+    """Inverse of an affine [2, 3]. Raises ShapeError when it has none (the points it came from coincide)."""
+    if not np.isfinite(matrix).all() or abs(np.linalg.det(matrix[:, :2])) < 1e-12:
+        raise ShapeError("the alignment is degenerate; the five points must not coincide")
     linear = np.linalg.inv(matrix[:, :2])
     return np.concatenate([linear, -(linear @ matrix[:, 2:])], axis=1)
 

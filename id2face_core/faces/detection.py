@@ -38,6 +38,17 @@ def deduplicate(faces: Sequence[Face]) -> list[Face]:
     return sorted(kept, key=lambda f: (-float((f.box[2:] - f.box[:2]).prod()), *f.box.tolist()))
 
 
+def in_order(face: Face) -> Face:
+    """The face with the viewer's left eye and mouth corner first, whatever order its detector uses.
+
+    Left is meant in the upright face: with the mouth below the eyes, the first eye lies left. An upside-down face is kept.
+    """
+    across, down = face.points[1] - face.points[0], face.points[3:].mean(axis=0) - face.points[:2].mean(axis=0)
+    if across[0] * down[1] - across[1] * down[0] >= 0:
+        return face
+    return Face(face.box, face.points[[1, 0, 2, 4, 3]], face.score)
+
+
 class UnionDetector:
     """Every face that at least one detector finds."""
 

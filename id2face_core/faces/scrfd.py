@@ -20,7 +20,7 @@ class ScrfdDetector:
 
     name = "scrfd"
 
-    def __init__(self, path: Path, threshold: float = 0.4, max_side: int = 640) -> None:
+    def __init__(self, path: Path, threshold: float = 0.4, max_side: int = 960) -> None:
         self.threshold, self.max_side = threshold, max_side
         self._session = onnx_session(path)
         self._input = self._session.get_inputs()[0].name

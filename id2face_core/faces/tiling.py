@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from PIL import Image
 
-from .detection import deduplicate
+from ..errors import ShapeError
+from .detection import deduplicate, in_order
 from .types import Face, FaceDetector
 
 TILE = 1280
-OVERLAP = 192  # a face smaller than this lies whole in at least one tile; larger ones are found in the reduced picture
+OVERLAP = 128  # a face smaller than this lies whole in at least one tile; larger ones are found in the reduced picture
+LARGEST_IN_TILE = 384  # larger boxes in a tile are parts of something that the reduced picture shows whole
 SMALL = 480  # faces that fill a large picture are missed at full size: it is also looked at this small
+LAST_RESORT = 160  # longest side of a picture that is put into a grey frame when nothing was found in it
 
 
 class TiledDetector:
     """Runs a detector over a pyramid and unites what it finds.
 
     Levels: about 480 px (faces that fill the picture), 1280 px, and, beyond that, tiles of the full picture.
+    A picture without any face is looked at once more, small and in a grey frame: a face may fill it to the border.
     """
 
     def __init__(self, detector: FaceDetector, tile: int = TILE, overlap: int = OVERLAP) -> None:
@@ -24,7 +30,9 @@ class TiledDetector:
         self.name = detector.name
 
     def detect(self, picture: np.ndarray) -> list[Face]:
-        """uint8 [H, W, 3] RGB -> faces, largest first."""
+        """uint8 [H, W, 3] RGB -> faces, largest first. Raises ShapeError for any other array."""
+        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or 0 in picture.shape:
+            raise ShapeError(f"picture is {picture.dtype} {picture.shape}; expected uint8 [H, W, 3]")
         longest = max(picture.shape[:2])
         faces: list[Face] = []
         for side in (SMALL, self.tile):
@@ -34,32 +42,51 @@ class TiledDetector:
             faces += self._scaled(picture, 1.0)
         else:
             faces += self._tiles(picture)
-        return deduplicate([f for f in faces if np.isfinite(f.box).all() and np.isfinite(f.points).all()])
+        faces = faces or self._framed(picture)
+        return deduplicate([in_order(f) for f in faces if np.isfinite(f.box).all() and np.isfinite(f.points).all()])
 
     def _scaled(self, picture: np.ndarray, scale: float) -> list[Face]:
-        height, width = picture.shape[:2]
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        image = picture if scale == 1 else np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BOX))
-        ratio = np.array([width / size[0], height / size[1]], dtype=np.float32)
+        image, ratio = _resized(picture, scale)
         return [_mapped(face, ratio, np.zeros(2, dtype=np.float32)) for face in self.detector.detect(image)]
 
+    def _framed(self, picture: np.ndarray) -> list[Face]:
+        image, ratio = _resized(picture, min(1.0, LAST_RESORT / max(picture.shape[:2])))
+        edge = max(image.shape[:2]) // 2
+        framed = np.pad(image, ((edge, edge), (edge, edge), (0, 0)), constant_values=127)
+        return [_mapped(face, ratio, -edge * ratio) for face in self.detector.detect(framed)]
+
     def _tiles(self, picture: np.ndarray) -> list[Face]:
-        height, width = picture.shape[:2]
+        """Faces of all tiles. One that an inner border may have cut counts half, so that a whole one replaces it."""
+        limit = np.array(picture.shape[1::-1])
         one = np.ones(2, dtype=np.float32)
         faces = []
-        for y in _starts(height, self.tile, self.overlap):
-            for x in _starts(width, self.tile, self.overlap):
-                tile = picture[y : y + self.tile, x : x + self.tile]
-                found = [_mapped(f, one, np.array([x, y], dtype=np.float32)) for f in self.detector.detect(tile)]
-                faces += [f for f in found if float((f.box[2:] - f.box[:2]).max()) <= 2 * self.overlap]
+        for y0, y1 in spans(picture.shape[0], self.tile, self.overlap):
+            for x0, x1 in spans(picture.shape[1], self.tile, self.overlap):
+                low, high = np.array([x0, y0]), np.array([x1, y1])
+                for found in self.detector.detect(picture[y0:y1, x0:x1]):
+                    face = _mapped(found, one, low.astype(np.float32))
+                    cut = ((face.box[:2] < low + 2) & (low > 0)) | ((face.box[2:] > high - 2) & (high < limit))
+                    if float((face.box[2:] - face.box[:2]).max()) <= LARGEST_IN_TILE:
+                        faces.append(Face(face.box, face.points, face.score * (0.5 if cut.any() else 1.0)))
         return faces
 
 
-def _starts(length: int, tile: int, overlap: int) -> list[int]:
+def spans(length: int, tile: int, overlap: int) -> list[tuple[int, int]]:
+    """(start, stop) of equal tiles that cover a length and overlap by at least `overlap`; none is longer than `tile`."""
     if length <= tile:
-        return [0]
+        return [(0, length)]
     count = -(-(length - overlap) // (tile - overlap))
-    return [round(i * (length - tile) / (count - 1)) for i in range(count)]
+    side = min(tile, -(-math.ceil((length + (count - 1) * overlap) / count) // 32) * 32)
+    starts = [(i * (length - side)) // (count - 1) for i in range(count)]
+    return [(start, start + side) for start in starts]
+
+
+def _resized(picture: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
+    """The picture at a scale, and the ratios (x, y) that lead back."""
+    height, width = picture.shape[:2]
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    image = picture if scale == 1 else np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BOX))
+    return image, np.array([width / size[0], height / size[1]], dtype=np.float32)
 
 
 def _mapped(face: Face, ratio: np.ndarray, offset: np.ndarray) -> Face:

@@ -57,8 +57,8 @@ def sample_matching(
     *,
     forbidden: Tensor | None = None,
     margin: float = 0.0,
-    candidates: int = 256,
-    keep: int = 12,
+    candidates: int = 1024,
+    keep: int = 8,
     kept_traits: Tensor | None = None,
 ) -> Tensor:
     """Draw one identity latent whose decoded embedding has the wished traits.

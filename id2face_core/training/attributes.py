@@ -14,7 +14,7 @@ from ..attributes.networks import BlendshapeNetwork, PersonNetwork
 
 
 def canonical_mesh(points: np.ndarray) -> np.ndarray:
-    """Mean of near-frontal meshes without place and size, mirrored onto itself. points: [N, 468, 3] -> [468, 3]."""
+    """Mean of near-frontal meshes without place and size. points: [N, 468, 3] -> [468, 3]."""
     centred = points - points.mean(axis=1, keepdims=True)
     centred = centred / np.sqrt(np.square(centred).sum(axis=2).mean(axis=1))[:, None, None]
     nose, sides = centred[:, 1, 0], (centred[:, 234, 0] + centred[:, 454, 0]) / 2

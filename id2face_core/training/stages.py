@@ -51,7 +51,8 @@ class Workshop:
         """A teacher network below data/weights. Raises AssetMissingError."""
         path = (self.data or Path("?")) / "weights" / Path(*parts)
         if not path.is_file():
-            raise AssetMissingError(f"the teacher {'/'.join(parts)} is needed; give --data DIR that holds weights/{'/'.join(parts)}")
+            name = "/".join(parts)
+            raise AssetMissingError(f"the teacher {name} is needed; give --data DIR that holds weights/{name}")
         return path
 
 
@@ -76,7 +77,7 @@ def run_attributes(work: Workshop, seconds: float) -> Figures:
     shapes, r2 = train_blendshapes(points, irises, targets, 0.2 * seconds)
     shapes.save_pretrained(work.output / "attributes/blendshapes")
     labels = np.array([_label(name, work.data) for name in real["names"]], dtype=np.float32)
-    held = np.array([is_held_out(str(name)) for name in real["names"]])
+    held = held_out_mask(real["names"], work.data)
     person = train_person(real["crops"][~held], labels[~held], np.ones(int((~held).sum())), 0.7 * seconds)
     person.save_pretrained(work.output / "attributes/person")
     return {"blendshape R2": r2, "rows": build_table(work, shapes, person, generated)}
@@ -86,6 +87,15 @@ def _label(name: str, data: Path | None) -> tuple[float, float, float]:
     """(age, 1 = male, glasses unknown) of a UTKFace row, NaN where there is none."""
     rows = _labels(data)
     return rows.get(name, (np.nan, np.nan, np.nan))
+
+
+def held_out_mask(names: np.ndarray, data: Path | None) -> np.ndarray:
+    """Which real faces belong to the held-out tenth of *persons* (groups), as the evaluation holds them out. bool [N]."""
+    groups: dict[str, str] = {}
+    if data is not None:
+        with (data / "faces/utkface_adult.csv").open(newline="") as file:
+            groups = {r["file"]: r["group_foamliu"] for r in csv.DictReader(file)}
+    return np.array([is_held_out(groups.get(str(name), "") or str(name)) for name in names], dtype=bool)
 
 
 _LABELS: dict[Path, dict[str, tuple[float, float, float]]] = {}
@@ -122,7 +132,7 @@ def build_table(work: Workshop, shapes: BlendshapeNetwork, person: PersonNetwork
 def run_identity(work: Workshop, seconds: float) -> Figures:
     """The student encoder, then the VAE."""
     generated, real = read_features(work.output / "features"), read_features(work.output / "features_real")
-    held = np.concatenate([np.arange(len(generated["crops"])) % 20 == 0, [is_held_out(str(n)) for n in real["names"]]])
+    held = np.concatenate([np.arange(len(generated["crops"])) % 20 == 0, held_out_mask(real["names"], work.data)])
     crops = np.concatenate([generated["crops"], real["crops"]])
     embeddings = np.concatenate([generated["embeddings"], real["embeddings"]]).astype(np.float32)
     weights = np.concatenate([np.ones(len(generated["crops"])), np.full(len(real["crops"]), 3.0)])

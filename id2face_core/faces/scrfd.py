@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from ..errors import AssetCorruptError
+from ..errors import AssetCorruptError, AssetMissingError
 from .detection import deduplicate, onnx_session, padded
 from .types import Face
 
@@ -47,3 +48,37 @@ class ScrfdDetector:
                 points = (centre + marks[i].reshape(5, 2) * stride) / scale
                 faces.append(Face(box.astype(np.float32), points.astype(np.float32), float(scores[i, 0])))
         return deduplicate(faces)
+
+
+class InsightFaceDetector:
+    """The detector of an InsightFace pack that the user has, run by the package `insightface`.
+
+    Args:
+        pack: name of a folder below `root`/models, such as "buffalo_l". Nothing is ever downloaded.
+        root: InsightFace's folder; its usual one in the home folder by default.
+
+    Raises AssetMissingError without the package or without a detector in the pack.
+    """
+
+    def __init__(self, pack: str = "buffalo_l", root: Path | None = None, threshold: float = 0.4) -> None:
+        folder = (root or Path.home() / ".insightface") / "models" / pack
+        files = sorted([*folder.glob("det_*.onnx"), *folder.glob("scrfd*.onnx")])
+        if not files:
+            raise AssetMissingError(f"no detector of the InsightFace pack {pack!r} in {folder}; put the unpacked pack there")
+        try:
+            from insightface.model_zoo import get_model  # type: ignore[import-not-found,import-untyped,unused-ignore]
+        except ImportError as error:
+            raise AssetMissingError("the package insightface is not installed; run: pip install insightface") from error
+        self._model: Any = get_model(str(files[0]), providers=["CPUExecutionProvider"])
+        if self._model is None or getattr(self._model, "taskname", "") != "detection":
+            raise AssetCorruptError(f"{files[0].name} of the pack {pack!r} is not a detector")
+        self._model.prepare(ctx_id=-1, input_size=(640, 640), det_thresh=threshold)
+        self.name = f"insightface-{pack}"
+
+    def detect(self, picture: np.ndarray) -> list[Face]:
+        """uint8 [H, W, 3] RGB -> faces, largest first."""
+        boxes, marks = self._model.detect(np.ascontiguousarray(picture[..., ::-1]))
+        if marks is None:
+            raise AssetCorruptError(f"{self.name} finds no landmarks; use a pack whose detector has key points (kps)")
+        pairs = zip(boxes.astype(np.float32), marks.astype(np.float32), strict=True)
+        return deduplicate([Face(box[:4], points, float(box[4])) for box, points in pairs])

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-NULLFACE_TFLOP = 132.0  # counted for arXiv 2503.08478's pipeline: SDXL, 1024 px
+NULLFACE_TFLOP = 132.0  # counted for one face of NullFace
 STAGES = ("detector", "mesh", "extractor", "encoder", "recomposer", "generator")
 
 

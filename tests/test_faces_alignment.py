@@ -84,25 +84,21 @@ def test_identity_warp_is_bit_exact() -> None:
     np.testing.assert_array_equal(same, picture)
 
 
-def ramp(height: int, width: int) -> np.ndarray:
-    y, x = np.mgrid[:height, :width]
-    return np.stack([x, y, (x + y) // 2], axis=2).astype(np.uint8)
-
-
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.floats(0.15, 2.5), st.floats(-0.6, 0.6), st.floats(-3, 3), st.floats(-3, 3))
 def test_sampling_is_exact_below_a_pixel(scale: float, angle: float, x: float, y: float) -> None:
-    """A linear ramp shows at each crop pixel from where it was sampled, at every scale (also behind the area filter)."""
-    matrix = motion(scale, angle, x, y)
-    size = 32
-    centre = transform_points(np.array([124.0, 124.0]), matrix)
-    matrix[:, 2] += (size - 1) / 2 - centre
-    crop = warp(ramp(250, 250), matrix, size).astype(float)
+    """A ramp of 4 levels a pixel shows at each crop pixel from where it was sampled, also behind the area filter."""
+    ramp = np.zeros((64, 64, 3), dtype=np.uint8)
+    ramp[..., 0], ramp[..., 1] = 4 * np.arange(64)[None], 4 * np.arange(64)[:, None]
+    matrix, size = motion(scale, angle, x, y), 32
+    matrix[:, 2] += (size - 1) / 2 - transform_points(np.array([31.5, 31.5]), matrix)
+    crop = warp(ramp, matrix, size).astype(float)
     grid = np.stack(np.meshgrid(np.arange(size), np.arange(size)), axis=-1).astype(float)
     truth = transform_points(grid, invert(matrix))
-    inside = ((truth > 12) & (truth < 237)).all(axis=2)
+    edge = 1 + 1.5 / scale  # nearer to the border the mirrored ramp is mixed in
+    inside = ((truth > edge) & (truth < 63 - edge)).all(axis=2)
     assert inside.any()
-    assert np.abs(crop[..., :2] - truth)[inside].max() <= 1.01
+    assert np.abs(crop[..., :2] / 4 - truth)[inside].max() <= 0.38  # rounded when averaged, cut off when interpolated
 
 
 def test_round_trip_of_a_smooth_picture() -> None:

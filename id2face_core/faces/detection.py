@@ -12,7 +12,8 @@ from ..errors import AssetCorruptError
 from .types import Face, FaceDetector
 
 SAME_FACE = 0.4  # intersection over union above which two boxes are one face
-INSIDE = 0.75  # or the share of the smaller box that lies inside the larger one
+INSIDE = 0.75  # or the share of the smaller box that lies inside the larger one, when their middles are also close:
+CLOSE = 0.35  # in sides of the kept box. A child's face at the edge of a large one is a face of its own
 
 
 def overlap(box: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -30,7 +31,7 @@ def deduplicate(faces: Sequence[Face]) -> list[Face]:
         if kept:
             union, inside = overlap(face.box, np.stack([k.box for k in kept]))
             near = [np.linalg.norm(face.points.mean(axis=0) - k.points.mean(axis=0)) for k in kept]
-            size = [0.5 * float(np.sqrt((k.box[2:] - k.box[:2]).prod())) for k in kept]
+            size = [CLOSE * float(np.sqrt((k.box[2:] - k.box[:2]).prod())) for k in kept]
             twin = (inside > INSIDE) & (np.array(near) < np.array(size))
             if bool(((union > SAME_FACE) | twin).any()):
                 continue

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from ..errors import ShapeError
-from .detection import deduplicate, in_order
+from .detection import INSIDE, deduplicate, in_order, overlap
 from .types import Face, FaceDetector
 
 TILE = 1280
@@ -34,16 +34,16 @@ class TiledDetector:
         if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or 0 in picture.shape:
             raise ShapeError(f"picture is {picture.dtype} {picture.shape}; expected uint8 [H, W, 3]")
         longest = max(picture.shape[:2])
-        faces: list[Face] = []
-        for side in (SMALL, self.tile):
-            if longest > side:
-                faces += self._scaled(picture, side / longest)
+        scales = [side / longest for side in (SMALL, self.tile) if longest > side]
+        faces = [face for scale in scales for face in self._scaled(picture, scale)]
         if longest <= self.tile:
             faces += self._scaled(picture, 1.0)
         else:
-            faces += self._tiles(picture)
-        faces = faces or self._framed(picture)
-        return deduplicate([in_order(f) for f in faces if np.isfinite(f.box).all() and np.isfinite(f.points).all()])
+            whole, cut = self._tiles(picture)
+            faces += whole
+            faces += [face for face in cut if not _lies_inside(face, faces)]
+        faces = deduplicate([in_order(face) for face in faces if _finite(face)])
+        return faces or deduplicate([in_order(face) for face in self._framed(picture) if _finite(face)])
 
     def _scaled(self, picture: np.ndarray, scale: float) -> list[Face]:
         image, ratio = _resized(picture, scale)
@@ -55,20 +55,29 @@ class TiledDetector:
         framed = np.pad(image, ((edge, edge), (edge, edge), (0, 0)), constant_values=127)
         return [_mapped(face, ratio, -edge * ratio) for face in self.detector.detect(framed)]
 
-    def _tiles(self, picture: np.ndarray) -> list[Face]:
-        """Faces of all tiles. One that an inner border may have cut counts half, so that a whole one replaces it."""
+    def _tiles(self, picture: np.ndarray) -> tuple[list[Face], list[Face]]:
+        """Faces of all tiles: those that lie whole in a tile, and those that an inner border may have cut."""
         limit = np.array(picture.shape[1::-1])
         one = np.ones(2, dtype=np.float32)
-        faces = []
+        whole: list[Face] = []
+        cut: list[Face] = []
         for y0, y1 in spans(picture.shape[0], self.tile, self.overlap):
             for x0, x1 in spans(picture.shape[1], self.tile, self.overlap):
                 low, high = np.array([x0, y0]), np.array([x1, y1])
                 for found in self.detector.detect(picture[y0:y1, x0:x1]):
                     face = _mapped(found, one, low.astype(np.float32))
-                    cut = ((face.box[:2] < low + 2) & (low > 0)) | ((face.box[2:] > high - 2) & (high < limit))
+                    over = ((face.box[:2] < low + 2) & (low > 0)) | ((face.box[2:] > high - 2) & (high < limit))
                     if float((face.box[2:] - face.box[:2]).max()) <= LARGEST_IN_TILE:
-                        faces.append(Face(face.box, face.points, face.score * (0.5 if cut.any() else 1.0)))
-        return faces
+                        (cut if over.any() else whole).append(face)
+        return whole, cut
+
+
+def _finite(face: Face) -> bool:
+    return bool(np.isfinite(face.box).all() and np.isfinite(face.points).all())
+
+
+def _lies_inside(face: Face, others: list[Face]) -> bool:
+    return bool(others) and bool((overlap(face.box, np.stack([other.box for other in others]))[1] > INSIDE).any())
 
 
 def spans(length: int, tile: int, overlap: int) -> list[tuple[int, int]]:

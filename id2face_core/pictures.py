@@ -38,8 +38,9 @@ def read_picture(source: str | Path | bytes, max_megapixels: float = MAX_MEGAPIX
             warnings.simplefilter("ignore")  # our own limit speaks below
             image = Image.open(io.BytesIO(data), formats=READABLE)
             _check_size(image, name, max_megapixels)
-            if getattr(image, "n_frames", 1) > 1:
-                raise PictureError(f"{name} is animated ({image.n_frames} frames); give single frames, one file each")
+            frames = getattr(image, "n_frames", 1)
+            if frames > 1:
+                raise PictureError(f"{name} is animated ({frames} frames); give single frames, one file each")
             image.load()
             return _to_rgb(ImageOps.exif_transpose(image))
     except PictureError:
@@ -87,13 +88,12 @@ def write_picture(picture: np.ndarray, path: str | Path, quality: int = 95) -> N
     kind = FORMATS.get(path.suffix.lower())
     if kind is None:
         raise PictureError(f"{path.name}: cannot write {path.suffix or 'a file without ending'}; use {', '.join(FORMATS)}")
-    options: dict[str, object] = {"JPEG": {"quality": quality, "subsampling": 0}, "WEBP": {"quality": quality}}.get(kind, {})
+    options = {"JPEG": {"quality": quality, "subsampling": 0}, "WEBP": {"quality": quality}}.get(kind, {})
     handle, temporary = tempfile.mkstemp(prefix=".id2face-", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             Image.fromarray(picture).save(file, format=kind, **options)
         os.chmod(temporary, 0o666 & ~_umask())  # mkstemp's 0600 would surprise whoever shares the folder
-        os.chmod(temporary, 0o666 & ~_umask())  # a temporary file is private; a picture has the usual rights
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
@@ -104,9 +104,3 @@ def _umask() -> int:
     current = os.umask(0)
     os.umask(current)
     return current
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -6,11 +6,9 @@ Whatever goes wrong with one face ends in a fill or blur of that face, never in 
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -19,38 +17,16 @@ from torch import Tensor
 
 from .attributes.edit import edit_attributes, kept_traits
 from .attributes.vector import ATTRIBUTES
-from .components import WINDOW_ORIGIN, Components
+from .components import Components
 from .errors import ConfigError, FaceRejectedError, Interrupted, ShapeError
-from .faces.alignment import arcface_matrix, warp
-from .faces.types import Face, Mesh
-from .identity.orthogonal import KeyedOrthogonal, exact
+from .faces.types import Face
 from .identity.pseudonym import generator_for, generator_from_key, group_persons
-from .identity.traits import sample_matching
 from .options import PRESETS, AnonymizeOptions, FaceRecord, PictureResult, Preset
-from .photograph.compose import ComposeOptions, compose
+from .photograph.compose import ComposeOptions, Composite
 from .photograph.redact import redact
+from .stages import NewFace, SourceFace, embed, five_points, map_identity, paste, read_face, recompose, sample_identity
 
 log = logging.getLogger("id2face")
-
-MIN_FACE = 16.0  # pixels between the sides of a box; below, neither mesh nor detector can be trusted
-MAX_YAW, MAX_PITCH = 50.0, 40.0  # the packaged generator has seen little beyond
-MIRROR_KEY_NONCE = b"person"
-
-
-@dataclass
-class _Source:
-    """A face of the source on its way: everything here is about the original and never leaves."""
-
-    face: Face
-    mesh: Mesh = field(repr=False)
-    attributes: Tensor = field(repr=False)
-    embedding: Tensor = field(repr=False)
-    digest: bytes = field(repr=False)
-
-
-def five_points(mesh: Mesh) -> np.ndarray:
-    """The detector's five points read off a mesh: irises, nose tip, mouth corners. [5, 2]."""
-    return np.concatenate([mesh.irises[:, 0], mesh.points[[1, 61, 291], :2]])
 
 
 class Anonymizer:
@@ -143,52 +119,35 @@ class Anonymizer:
         persons: list[tuple[Tensor, str]],
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """One face: (picture, mask, rendering). Raises FaceRejectedError."""
-        source = self._read(original, face)
+        source = read_face(self.parts, original, face)
         preset = PRESETS[options.preset]
         wanted = edit_attributes(source.attributes.numpy(), options.set)
         attributes = torch.from_numpy(np.asarray(wanted, dtype=np.float32))
         pseudonym = self._pseudonym(source, options, persons)
-        best: tuple[float, np.ndarray, np.ndarray, np.ndarray] | None = None
+        best: tuple[float, Composite, NewFace] | None = None
         for attempt in range(preset.attempts):
             generator = self._generator(source, options, secret, pseudonym, attempt)
             latent = self._identity(source, attributes, options, preset, generator)
-            rendering, mesh = self._render(latent, attributes, options.steps or preset.steps, generator)
+            new = recompose(self.parts, latent, attributes, generator, steps=options.steps or preset.steps)
             rng = np.random.default_rng(int(torch.randint(2**31, (1,), generator=generator)))
-            composite = compose(output, source.mesh, rendering, mesh, ComposeOptions(region=preset.region), rng)
-            closeness = self._closeness(source, composite.picture, rendering, mesh) if preset.limit < 1 else 0.0
+            composite = paste(output, source, new, ComposeOptions(region=preset.region), rng)
+            closeness = self._closeness(source, composite.picture, new) if preset.limit < 1 else 0.0
             if best is None or closeness < best[0]:
-                best = closeness, composite.picture, composite.mask, rendering
+                best = closeness, composite, new
             if closeness <= preset.limit:
                 break
         assert best is not None
         if best[0] > max(preset.limit, 0.5):
             raise FaceRejectedError("too_similar", "no sampled identity is far enough from the source")
-        return best[1], best[2], best[3]
+        return best[1].picture, best[1].mask, best[2].rendering
 
-    def _closeness(self, source: _Source, picture: np.ndarray, rendering: np.ndarray, mesh: Mesh) -> float:
+    def _closeness(self, source: SourceFace, picture: np.ndarray, new: NewFace) -> float:
         """Greatest cosine of the result, pasted or alone, with the source, by our own encoder."""
-        pasted, alone = self._embed(picture, source.face.points), self._embed(rendering, five_points(mesh))
+        pasted = embed(self.parts, picture, source.face.points)
+        alone = embed(self.parts, new.rendering, five_points(new.mesh))
         return max(float(pasted @ source.embedding), float(alone @ source.embedding))
 
-    def _read(self, picture: np.ndarray, face: Face) -> _Source:
-        """Mesh, attributes and embedding of a source face. Raises FaceRejectedError."""
-        side = float(min(face.box[2] - face.box[0], face.box[3] - face.box[1]))
-        if not np.isfinite(side) or side < MIN_FACE:
-            raise FaceRejectedError("too_small", f"the face is {side:.0f} px wide, at least {MIN_FACE:.0f} are needed")
-        mesh = self.parts.mesh.fit(picture, face.points)
-        attributes = torch.from_numpy(self.parts.extractor.extract(picture, face.points, mesh))
-        yaw, pitch = float(attributes[0]), float(attributes[1])
-        if abs(yaw) > MAX_YAW or abs(pitch) > MAX_PITCH:
-            raise FaceRejectedError("profile", f"yaw {yaw:.0f}, pitch {pitch:.0f} degrees are beyond the generator's range")
-        crop = warp(picture, arcface_matrix(face.points), 112)
-        return _Source(face, mesh, attributes, self._embed(picture, face.points), hashlib.sha256(crop.tobytes()).digest())
-
-    def _embed(self, picture: np.ndarray, points5: np.ndarray) -> Tensor:
-        crop = warp(picture, arcface_matrix(points5), 112)
-        tensor = torch.from_numpy(crop.copy()).permute(2, 0, 1)[None].float() / 255
-        return self.parts.encoder.embed(tensor.to(self.parts.device))[0].float().cpu()
-
-    def _pseudonym(self, source: _Source, options: AnonymizeOptions, persons: list[tuple[Tensor, str]]) -> str:
+    def _pseudonym(self, source: SourceFace, options: AnonymizeOptions, persons: list[tuple[Tensor, str]]) -> str:
         """A name for the person, the same for all of his pictures in a run."""
         name = group_persons(source.embedding, [embedding for embedding, _ in persons])
         if name is not None:
@@ -200,46 +159,25 @@ class Anonymizer:
         return label
 
     def _generator(
-        self, source: _Source, options: AnonymizeOptions, secret: bytes, pseudonym: str, attempt: int
+        self, source: SourceFace, options: AnonymizeOptions, secret: bytes, pseudonym: str, attempt: int
     ) -> torch.Generator:
         """With a key: from key and person. Without: from seed and this very face, whatever the batch and the order."""
         if options.key is not None:
             return generator_from_key(options.key, f"{pseudonym}/{attempt}")
         return generator_for(secret, source.digest + attempt.to_bytes(2, "big"))
 
-    @torch.inference_mode()
     def _identity(
-        self, source: _Source, attributes: Tensor, options: AnonymizeOptions, preset: Preset, generator: torch.Generator
+        self, source: SourceFace, attributes: Tensor, options: AnonymizeOptions, preset: Preset, generator: torch.Generator
     ) -> Tensor:
         """The new identity latent [L]."""
-        vae = self.parts.vae
-        own = vae.encode(source.embedding[None])[0][0]
-        if options.mode == "keyed":
-            if options.key is None:
-                raise ConfigError("mode 'keyed' needs a key")
-            return KeyedOrthogonal(options.key, MIRROR_KEY_NONCE, own.numel()).apply(own[None])[0].float()
-        latent = sample_matching(
-            vae.sample,
-            vae.decode,
-            self.parts.traits,
-            attributes,
-            generator,
-            forbidden=source.embedding,
-            margin=preset.margin,
-            kept_traits=kept_traits(options.keep, self.parts.traits.config.indices),
-        )
-        return exact(latent[None], own[None])[0] if options.mode == "exact" else latent
-
-    @torch.inference_mode()
-    def _render(
-        self, latent: Tensor, attributes: Tensor, steps: int, generator: torch.Generator
-    ) -> tuple[np.ndarray, Mesh]:
-        """The new face as uint8 [S, S', 3] and its mesh."""
-        parts = self.parts
-        made = parts.recomposer(latent[None], attributes[None], [generator], steps=steps, spread=parts.spread)
-        image = parts.generator.synthesize(made.styles.to(parts.device, parts.dtype), parts.window, False)[0]
-        picture = ((image.float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()
-        return picture, parts.mesh.fit(picture, parts.nominal_points - WINDOW_ORIGIN)
+        latent = source.embedding
+        if options.mode != "keyed":
+            latent = sample_identity(
+                self.parts, attributes, generator, forbidden=source.embedding, margin=preset.margin, keep=options.keep
+            )
+            if options.mode == "one_sided":  # candidates beyond the margin have already fallen out
+                return latent
+        return map_identity(self.parts, latent, source.embedding, options.mode, key=options.key)
 
 
 def _check_picture(picture: np.ndarray) -> None:

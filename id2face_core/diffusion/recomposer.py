@@ -48,6 +48,7 @@ class Recomposer:
         steps: int = 12,
         spread: float = 0.5,
         guidance: float = 1.0,
+        scheduler: str = "dpmpp_2m",
         callback: Callable[[int, Tensor], None] | None = None,
     ) -> Recomposition:
         """Sample style codes.
@@ -72,7 +73,7 @@ class Recomposer:
             for i in range(len(latents)):  # a matrix product's rounding depends on its rows; one by one it does not
                 part = standard[i : i + 1]
                 identity, rest = part[:, : self.identity_dim], part[:, self.identity_dim :]
-                rows.append(sample(self.denoiser, identity, rest, residual[i : i + 1], steps, guidance, callback=callback))
+                rows.append(sample(self.denoiser, identity, rest, residual[i : i + 1], steps, guidance, scheduler, callback))
                 maps.append(self.denoiser.gate_maps())
             residual = torch.cat(rows)
             gates = None if any(m is None for m in maps) else torch.cat([m for m in maps if m is not None], dim=1)

@@ -16,7 +16,7 @@ from ..errors import FaceRejectedError
 from ..faces.alignment import arcface_matrix, warp
 from ..faces.landmarks import MeshNetwork
 from ..identity.recognisers import OnnxRecognizer
-from ..pipeline import five_points
+from ..stages import five_points
 
 SHARD = 512
 COLUMNS = ("names", "points", "irises", "crops", "embeddings")

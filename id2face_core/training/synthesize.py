@@ -23,7 +23,7 @@ from ..faces.alignment import arcface_matrix, warp
 from ..faces.landmarks import MeshNetwork
 from ..faces.types import Mesh
 from ..generator.protocol import FaceGenerator
-from ..pipeline import five_points
+from ..stages import five_points
 
 SHARD = 64
 TRUNCATION = (0.6, 1.0)

@@ -1,0 +1,198 @@
+"""The steps of anonymization, each a plain function over the loaded `Components`.
+
+read_face -> sample_identity -> map_identity -> recompose -> paste. `pipeline.Anonymizer` chains them and fails closed; whoever
+chains them otherwise has to: a `FaceRejectedError` of any step means that the face must be covered.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from .attributes.edit import kept_traits
+from .components import WINDOW_ORIGIN, Components
+from .errors import ConfigError, FaceRejectedError
+from .faces.alignment import arcface_matrix, warp
+from .faces.types import Face, Mesh
+from .identity.orthogonal import KeyedOrthogonal, exact, one_sided
+from .identity.traits import sample_matching
+from .photograph.compose import ComposeOptions, Composite, compose
+
+MIN_FACE = 16.0  # pixels between the sides of a box; below, neither mesh nor detector can be trusted
+MAX_YAW, MAX_PITCH = 50.0, 40.0  # degrees; the packaged generator has seen little beyond
+PERSON_NONCE = b"person"
+
+
+@dataclass(frozen=True)
+class SourceFace:
+    """A face of the source on its way: everything here is about the original and never leaves (repr tells nothing)."""
+
+    face: Face = field(repr=False)
+    mesh: Mesh = field(repr=False)
+    attributes: Tensor = field(repr=False)  # [A], see attributes.vector
+    embedding: Tensor = field(repr=False)  # [E], unit norm
+    digest: bytes = field(repr=False)  # of the aligned crop: seeds the face's generator in a run without a key
+
+
+@dataclass(frozen=True)
+class NewFace:
+    """A rendered face of nobody.
+
+    rendering: uint8 [S, S', 3]; mesh: in its pixels; latent: [L]; codes: [G, 512]; gates: [depth, G] or None.
+    """
+
+    rendering: np.ndarray = field(repr=False)
+    mesh: Mesh = field(repr=False)
+    latent: Tensor = field(repr=False)
+    codes: Tensor = field(repr=False)
+    gates: Tensor | None = field(repr=False)
+
+
+def five_points(mesh: Mesh) -> np.ndarray:
+    """The detector's five points read off a mesh: irises, nose tip, mouth corners. [5, 2]."""
+    return np.concatenate([mesh.irises[:, 0], mesh.points[[1, 61, 291], :2]])
+
+
+def embed(parts: Components, picture: np.ndarray, points5: np.ndarray) -> Tensor:
+    """Unit embedding [E] of the face at points5 [5, 2] by the bundled encoder."""
+    crop = warp(picture, arcface_matrix(points5), 112)
+    tensor = torch.from_numpy(crop.copy()).permute(2, 0, 1)[None].float() / 255
+    return parts.encoder.embed(tensor.to(parts.device))[0].float().cpu()
+
+
+def read_face(parts: Components, picture: np.ndarray, face: Face) -> SourceFace:
+    """Mesh, attributes and embedding of a face in a picture uint8 [H, W, 3].
+
+    Raises:
+        FaceRejectedError: "too_small", "no_mesh", "profile" or "attributes".
+    """
+    side = float(min(face.box[2] - face.box[0], face.box[3] - face.box[1]))
+    if not np.isfinite(side) or side < MIN_FACE:
+        raise FaceRejectedError("too_small", f"the face is {side:.0f} px wide, at least {MIN_FACE:.0f} are needed")
+    mesh = parts.mesh.fit(picture, face.points)
+    attributes = torch.from_numpy(parts.extractor.extract(picture, face.points, mesh))
+    yaw, pitch = float(attributes[0]), float(attributes[1])
+    if abs(yaw) > MAX_YAW or abs(pitch) > MAX_PITCH:
+        raise FaceRejectedError("profile", f"yaw {yaw:.0f}, pitch {pitch:.0f} degrees are beyond the generator's range")
+    crop = warp(picture, arcface_matrix(face.points), 112)
+    digest = hashlib.sha256(crop.tobytes()).digest()
+    return SourceFace(face, mesh, attributes, embed(parts, picture, face.points), digest)
+
+
+@torch.inference_mode()
+def identity_latent(parts: Components, embedding: Tensor) -> Tensor:
+    """The Identity VAE's mean for a unit embedding [E] -> [L]."""
+    return parts.vae.encode(embedding[None])[0][0]
+
+
+@torch.inference_mode()
+def sample_identity(
+    parts: Components,
+    attributes: Tensor,
+    generator: Generator,
+    *,
+    forbidden: Tensor | None = None,
+    margin: float = 0.0,
+    keep: Sequence[str] | None = None,
+    temperature: float = 1.0,
+) -> Tensor:
+    """Draw a random identity whose own age, sex and skin agree with the attributes.
+
+    Args:
+        attributes: [A], the wish; keep: which traits have to agree (None: all), see `attributes.edit.PERSON_TRAITS`.
+        forbidden: unit embedding [E]; candidates with a cosine above `margin` to it fall out.
+        temperature: scales the prior's spread.
+
+    Returns:
+        Latent [L]. Raises ConfigError (unknown trait).
+    """
+    return sample_matching(
+        lambda count, g: parts.vae.sample(count, g, temperature),
+        parts.vae.decode,
+        parts.traits,
+        attributes,
+        generator,
+        forbidden=forbidden,
+        margin=margin,
+        kept_traits=kept_traits(keep, parts.traits.config.indices),
+    )
+
+
+@torch.inference_mode()
+def map_identity(
+    parts: Components,
+    latent: Tensor,
+    source: Tensor,
+    mode: str,
+    *,
+    margin: float = 0.0,
+    key: bytes | None = None,
+    nonce: bytes = PERSON_NONCE,
+) -> Tensor:
+    """Orthogonal identity mapping of a sampled latent [L] against the source's embedding [E].
+
+    Args:
+        mode: `exact` (orthogonal to the source's latent), `one_sided` (rotated only where the cosine exceeds `margin`), or
+            `keyed` (the source's own latent turned by a secret matrix: `latent` is not used, `key` is needed).
+
+    Raises:
+        ConfigError: unknown mode, or no key for `keyed`.
+    """
+    own = identity_latent(parts, source)[None]
+    if mode == "keyed":
+        if key is None:
+            raise ConfigError("mode 'keyed' needs a key")
+        return KeyedOrthogonal(key, nonce, own.numel()).apply(own)[0].float()
+    if mode == "exact":
+        return exact(latent[None], own)[0]
+    if mode == "one_sided":
+        return one_sided(latent[None], own, margin)[0]
+    raise ConfigError(f"mode is {mode!r}; choose one_sided, exact or keyed")
+
+
+@torch.inference_mode()
+def recompose(
+    parts: Components,
+    latent: Tensor,
+    attributes: Tensor,
+    generator: Generator,
+    *,
+    steps: int = 12,
+    guidance: float = 1.0,
+    scheduler: str = "dpmpp_2m",
+    callback: Callable[[int, Tensor], None] | None = None,
+) -> NewFace:
+    """Identity [L] and attributes [A] -> a rendered face: one pass of conditional diffusion over the style code.
+
+    Args:
+        callback: called with (step, noisy residual) after each step; may raise to interrupt.
+
+    Raises:
+        FaceRejectedError: "no_mesh" when the rendering shows no face. ConfigError: steps or scheduler.
+    """
+    made = parts.recomposer(
+        latent[None], attributes[None], [generator], steps=steps, spread=parts.spread, guidance=guidance,
+        scheduler=scheduler, callback=callback,
+    )  # fmt: skip
+    rendering, mesh = render(parts, made.styles)
+    return NewFace(rendering, mesh, latent, made.codes[0], None if made.gates is None else made.gates[:, 0])
+
+
+@torch.inference_mode()
+def render(parts: Components, styles: Tensor) -> tuple[np.ndarray, Mesh]:
+    """Style inputs [1, 23, 512] -> the window around the face, uint8 [S, S', 3], and its mesh. Raises FaceRejectedError."""
+    image = parts.generator.synthesize(styles.to(parts.device, parts.dtype), parts.window, False)[0]
+    picture = ((image.float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()
+    return picture, parts.mesh.fit(picture, parts.nominal_points - WINDOW_ORIGIN)
+
+
+def paste(
+    picture: np.ndarray, source: SourceFace, new: NewFace, options: ComposeOptions, rng: np.random.Generator
+) -> Composite:
+    """Put the new face into a copy of the picture; see `photograph.compose.compose`. Raises FaceRejectedError."""
+    return compose(picture, source.mesh, new.rendering, new.mesh, options, rng)

@@ -14,6 +14,7 @@ from .devices import probe
 from .diffusion.closed_form import ConditionalMean
 from .diffusion.denoiser import StyleDenoiser
 from .diffusion.recomposer import Recomposer
+from .diffusion.surrogate import StyleSurrogate
 from .errors import ConfigError
 from .faces.centerface import CenterFace
 from .faces.landmarks import LandmarkModel, MeshNetwork
@@ -44,6 +45,7 @@ class Components:
     vae: IdentityVAE
     traits: IdentityTraits
     recomposer: Recomposer
+    surrogate: StyleSurrogate
     generator: FaceGenerator
     device: torch.device
     dtype: torch.dtype
@@ -73,6 +75,7 @@ class Components:
             vae=vae.float(),
             traits=IdentityTraits.from_pretrained(our_weights("identity_traits")).float().eval(),
             recomposer=Recomposer(mean.float(), denoiser.float(), vae.config.latent_dim),
+            surrogate=StyleSurrogate.from_pretrained(our_weights("surrogate")).float().eval(),
             generator=load_generator(folder, choice.device, choice.dtype),
             device=choice.device,
             dtype=choice.dtype,

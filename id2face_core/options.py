@@ -20,24 +20,24 @@ POLICIES: tuple[Policy, ...] = ("fill", "blur", "withhold")
 class Preset:
     """One row of `PRESETS`.
 
-    region: what is replaced, see `photograph.compose.ComposeOptions`. margin: greatest cosine of the new identity with
-    the source, in the identity space. limit: greatest cosine of the finished picture with the source by our own
-    encoder, above which another identity is tried, `attempts` in all.
+    region: what is replaced, see `photograph.compose.ComposeOptions`. margin: greatest cosine of the new identity's latent
+    with the source's. candidates: recompositions that are drawn for a face; the best fits are rendered until nothing is
+    wrong, `attempts` in all. limit: greatest cosine of the finished picture with the source by our own encoder; above it
+    the face is withheld.
     """
 
     steps: int
     region: str
     margin: float
     limit: float
+    candidates: int
     attempts: int
 
 
-# The limit is 1 (off) everywhere: the bundled encoder of this rung separates people too badly to judge a result
-# (docs/training.md). What protects is that the new identity is drawn without the source.
 PRESETS: dict[str, Preset] = {
-    "fast": Preset(steps=4, region="oval", margin=0.1, limit=1.0, attempts=1),
-    "balanced": Preset(steps=12, region="face", margin=0.0, limit=1.0, attempts=1),
-    "strict": Preset(steps=12, region="head", margin=-0.05, limit=1.0, attempts=1),
+    "fast": Preset(steps=4, region="face", margin=0.0, limit=0.6, candidates=8, attempts=1),
+    "balanced": Preset(steps=12, region="face", margin=0.0, limit=0.6, candidates=16, attempts=3),
+    "strict": Preset(steps=12, region="head", margin=0.0, limit=0.6, candidates=16, attempts=3),
 }
 
 

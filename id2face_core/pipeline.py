@@ -9,14 +9,15 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from .attributes.edit import edit_attributes, kept_traits
-from .attributes.vector import ATTRIBUTES
+from .attributes.edit import PERSON_TRAITS, edit_attributes, kept_traits
+from .attributes.vector import ATTRIBUTES, index
 from .components import Components
 from .errors import ConfigError, FaceRejectedError, Interrupted, ShapeError
 from .faces.types import Face
@@ -24,9 +25,33 @@ from .identity.pseudonym import generator_for, generator_from_key, group_persons
 from .options import PRESETS, AnonymizeOptions, FaceRecord, PictureResult, Preset
 from .photograph.compose import ComposeOptions, Composite
 from .photograph.redact import redact
-from .stages import NewFace, SourceFace, embed, five_points, map_identity, paste, read_face, recompose, sample_identity
+from .stages import (
+    NewFace,
+    SourceFace,
+    draw_candidates,
+    embed,
+    map_identity,
+    paste,
+    read_face,
+    read_rendering,
+    render_candidate,
+    sample_identity,
+)
 
 log = logging.getLogger("id2face")
+
+AGE, SEX = index("age"), index("sex")
+AGE_TOLERANCE = 8.0  # years
+TOO_SIMILAR = 1e3
+
+
+@dataclass
+class _Person:
+    """Somebody met in a run with a key. latent: the new identity [L], drawn when the first picture is done."""
+
+    embedding: Tensor = field(repr=False)
+    label: str = field(repr=False)
+    latent: Tensor | None = field(default=None, repr=False)
 
 
 class Anonymizer:
@@ -63,10 +88,10 @@ class Anonymizer:
         options = options or AnonymizeOptions()
         # a wrong wish is the caller's error, not a reason to withhold a face: found out before any face is looked at
         edit_attributes(np.zeros(len(ATTRIBUTES), dtype=np.float32), options.set)
-        kept_traits(options.keep, self.parts.traits.config.indices)
+        kept_traits(options.keep, self.parts.traits.indices)
         secret = os.urandom(32) if options.seed is None else str(options.seed).encode()
         results = []
-        persons: list[tuple[Tensor, str]] = []
+        persons: list[_Person] = []
         for i, picture in enumerate(pictures):
             _check_picture(picture)
             results.append(self._one(picture, options, secret, persons, interrupted))
@@ -79,7 +104,7 @@ class Anonymizer:
         picture: np.ndarray,
         options: AnonymizeOptions,
         secret: bytes,
-        persons: list[tuple[Tensor, str]],
+        persons: list[_Person],
         interrupted: Callable[[], bool] | None,
     ) -> PictureResult:
         faces = self.parts.detector.detect(picture)
@@ -116,68 +141,97 @@ class Anonymizer:
         face: Face,
         options: AnonymizeOptions,
         secret: bytes,
-        persons: list[tuple[Tensor, str]],
+        persons: list[_Person],
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """One face: (picture, mask, rendering). Raises FaceRejectedError."""
         source = read_face(self.parts, original, face)
         preset = PRESETS[options.preset]
-        wanted = edit_attributes(source.attributes.numpy(), options.set)
-        attributes = torch.from_numpy(np.asarray(wanted, dtype=np.float32))
-        pseudonym = self._pseudonym(source, options, persons)
+        wanted = torch.from_numpy(np.asarray(edit_attributes(source.attributes.numpy(), options.set), dtype=np.float32))
+        person = _person(source, options, persons)
+        generator = _generator(source, options, secret, person)
+        candidates = draw_candidates(
+            self.parts, self._identities(source, wanted, options, preset, generator, person), wanted, generator,
+            forbidden=source.embedding, margin=preset.limit, steps=options.steps or preset.steps,
+        )  # fmt: skip
+        seed = int(torch.randint(2**31, (1,), generator=generator))
         best: tuple[float, Composite, NewFace] | None = None
-        for attempt in range(preset.attempts):
-            generator = self._generator(source, options, secret, pseudonym, attempt)
-            latent = self._identity(source, attributes, options, preset, generator)
-            new = recompose(self.parts, latent, attributes, generator, steps=options.steps or preset.steps)
-            rng = np.random.default_rng(int(torch.randint(2**31, (1,), generator=generator)))
-            composite = paste(output, source, new, ComposeOptions(region=preset.region), rng)
-            closeness = self._closeness(source, composite.picture, new) if preset.limit < 1 else 0.0
-            if best is None or closeness < best[0]:
-                best = closeness, composite, new
-            if closeness <= preset.limit:
+        failure = FaceRejectedError("no_mesh", "no rendering shows a face")
+        for rank in range(min(preset.attempts, len(candidates.order))):
+            try:
+                new = render_candidate(self.parts, candidates, rank)
+                options_ = ComposeOptions(region=preset.region)
+                composite = paste(output, source, new, options_, np.random.default_rng(seed))
+            except FaceRejectedError as error:
+                failure = error
+                continue
+            fault = self._fault(source, wanted, composite, new, options, preset)
+            if best is None or fault < best[0]:
+                best = fault, composite, new
+            if fault < 1:
                 break
-        assert best is not None
-        if best[0] > max(preset.limit, 0.5):
+        if best is None:
+            raise failure
+        if best[0] >= TOO_SIMILAR:
             raise FaceRejectedError("too_similar", "no sampled identity is far enough from the source")
         return best[1].picture, best[1].mask, best[2].rendering
 
-    def _closeness(self, source: SourceFace, picture: np.ndarray, new: NewFace) -> float:
-        """Greatest cosine of the result, pasted or alone, with the source, by our own encoder."""
-        pasted = embed(self.parts, picture, source.face.points)
-        alone = embed(self.parts, new.rendering, five_points(new.mesh))
-        return max(float(pasted @ source.embedding), float(alone @ source.embedding))
+    def _fault(
+        self, source: SourceFace, wanted: Tensor, composite: Composite, new: NewFace, options: AnonymizeOptions, preset: Preset
+    ) -> float:
+        """What is wrong with a result: below 1 nothing, from `TOO_SIMILAR` on it must not leave."""
+        alone = read_rendering(self.parts, new)
+        closeness = max(
+            float(alone.embedding @ source.embedding),
+            float(embed(self.parts, composite.picture, source.face.points) @ source.embedding),
+        )
+        fault = TOO_SIMILAR * (closeness > preset.limit) * (1 + closeness)
+        kept = PERSON_TRAITS if options.keep is None else options.keep
+        if "age" in kept or "age" in options.set:
+            fault += abs(float(alone.attributes[AGE] - wanted[AGE])) / AGE_TOLERANCE
+        if "sex" in kept or "sex" in options.set:
+            fault += 4 * max(0.0, abs(float(alone.attributes[SEX] - wanted[SEX])) - 0.5)
+        return fault
 
-    def _pseudonym(self, source: SourceFace, options: AnonymizeOptions, persons: list[tuple[Tensor, str]]) -> str:
-        """A name for the person, the same for all of his pictures in a run."""
-        name = group_persons(source.embedding, [embedding for embedding, _ in persons])
-        if name is not None:
-            return persons[name][1]
-        position = len(persons)
-        given = options.person_ids
-        label = given[position] if given is not None and position < len(given) else f"person-{position}"
-        persons.append((source.embedding, label))
-        return label
-
-    def _generator(
-        self, source: SourceFace, options: AnonymizeOptions, secret: bytes, pseudonym: str, attempt: int
-    ) -> torch.Generator:
-        """With a key: from key and person. Without: from seed and this very face, whatever the batch and the order."""
-        if options.key is not None:
-            return generator_from_key(options.key, f"{pseudonym}/{attempt}")
-        return generator_for(secret, source.digest + attempt.to_bytes(2, "big"))
-
-    def _identity(
-        self, source: SourceFace, attributes: Tensor, options: AnonymizeOptions, preset: Preset, generator: torch.Generator
+    def _identities(
+        self,
+        source: SourceFace,
+        wanted: Tensor,
+        options: AnonymizeOptions,
+        preset: Preset,
+        generator: torch.Generator,
+        person: _Person | None,
     ) -> Tensor:
-        """The new identity latent [L]."""
-        latent = source.embedding
-        if options.mode != "keyed":
-            latent = sample_identity(
-                self.parts, attributes, generator, forbidden=source.embedding, margin=preset.margin, keep=options.keep
-            )
-            if options.mode == "one_sided":  # candidates beyond the margin have already fallen out
-                return latent
-        return map_identity(self.parts, latent, source.embedding, options.mode, key=options.key)
+        """New identity latents [candidates, L]; with a key they are all the person's one."""
+        if person is not None and person.latent is not None:
+            return person.latent.expand(preset.candidates, -1)
+        count = preset.candidates if person is None else 1
+        latents = sample_identity(self.parts, wanted, generator, count=count, keep=options.keep)
+        latents = map_identity(
+            self.parts, latents, source.embedding, options.mode, margin=preset.margin, key=options.key
+        )
+        if person is not None:
+            person.latent = latents[0]
+        return latents.expand(preset.candidates, -1)
+
+
+def _person(source: SourceFace, options: AnonymizeOptions, persons: list[_Person]) -> _Person | None:
+    """The person of a face, the same for all of his pictures in a run; only a key asks for it."""
+    if options.key is None:
+        return None
+    known = group_persons(source.embedding, [person.embedding for person in persons])
+    if known is not None:
+        return persons[known]
+    position, given = len(persons), options.person_ids
+    label = given[position] if given is not None and position < len(given) else f"person-{position}"
+    persons.append(_Person(source.embedding, label))
+    return persons[-1]
+
+
+def _generator(source: SourceFace, options: AnonymizeOptions, secret: bytes, person: _Person | None) -> torch.Generator:
+    """With a key: from key and person. Without: from seed and this very face, whatever the batch and the order."""
+    if person is not None and options.key is not None:
+        return generator_from_key(options.key, person.label)
+    return generator_for(secret, source.digest)
 
 
 def _check_picture(picture: np.ndarray) -> None:

@@ -1,7 +1,8 @@
 """The steps of anonymization, each a plain function over the loaded `Components`.
 
-read_face -> sample_identity -> map_identity -> recompose -> paste. `pipeline.Anonymizer` chains them and fails closed; whoever
-chains them otherwise has to: a `FaceRejectedError` of any step means that the face must be covered.
+read_face -> sample_identity -> map_identity -> draw_candidates -> render_candidate -> paste. `pipeline.Anonymizer` chains
+them and fails closed; whoever chains them otherwise has to: a `FaceRejectedError` of any step means that the face must be
+covered.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from torch import Generator, Tensor
 
 from .attributes.edit import kept_traits
 from .components import WINDOW_ORIGIN, Components
+from .diffusion.ranking import misfit
 from .errors import ConfigError, FaceRejectedError
 from .faces.alignment import arcface_matrix, warp
 from .faces.types import Face, Mesh
 from .identity.orthogonal import KeyedOrthogonal, exact, one_sided
-from .identity.traits import sample_matching
 from .photograph.compose import ComposeOptions, Composite, compose
 
 MIN_FACE = 16.0  # pixels between the sides of a box; below, neither mesh nor detector can be trusted
@@ -51,6 +52,17 @@ class NewFace:
     latent: Tensor = field(repr=False)
     codes: Tensor = field(repr=False)
     gates: Tensor | None = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Recompositions of one face, not rendered yet. K rows each; order: positions, best fit first."""
+
+    latents: Tensor = field(repr=False)
+    styles: Tensor = field(repr=False)
+    codes: Tensor = field(repr=False)
+    gates: Tensor | None = field(repr=False)
+    order: tuple[int, ...] = field(repr=False)
 
 
 def five_points(mesh: Mesh) -> np.ndarray:
@@ -84,10 +96,25 @@ def read_face(parts: Components, picture: np.ndarray, face: Face) -> SourceFace:
     return SourceFace(face, mesh, attributes, embed(parts, picture, face.points), digest)
 
 
+@dataclass(frozen=True)
+class Reading:
+    """What is read off a rendering: attributes [A], embedding [E] (unit norm)."""
+
+    attributes: Tensor
+    embedding: Tensor
+
+
+def read_rendering(parts: Components, new: NewFace) -> Reading:
+    """Attributes and embedding of a new face. Raises FaceRejectedError "attributes"."""
+    points = five_points(new.mesh)
+    attributes = torch.from_numpy(parts.extractor.extract(new.rendering, points, new.mesh))
+    return Reading(attributes, embed(parts, new.rendering, points))
+
+
 @torch.inference_mode()
 def identity_latent(parts: Components, embedding: Tensor) -> Tensor:
-    """The Identity VAE's mean for a unit embedding [E] -> [L]."""
-    return parts.vae.encode(embedding[None])[0][0]
+    """The Identity VAE's latent of a unit embedding [E] -> [L]."""
+    return parts.vae.encode(embedding[None])[0]
 
 
 @torch.inference_mode()
@@ -96,37 +123,27 @@ def sample_identity(
     attributes: Tensor,
     generator: Generator,
     *,
-    forbidden: Tensor | None = None,
-    margin: float = 0.0,
+    count: int = 1,
     keep: Sequence[str] | None = None,
     temperature: float = 1.0,
 ) -> Tensor:
-    """Draw a random identity whose own age, sex and skin agree with the attributes.
+    """Draw random identities whose own age, sex and skin agree with the attributes.
 
     Args:
         attributes: [A], the wish; keep: which traits have to agree (None: all), see `attributes.edit.PERSON_TRAITS`.
-        forbidden: unit embedding [E]; candidates with a cosine above `margin` to it fall out.
         temperature: scales the prior's spread.
 
     Returns:
-        Latent [L]. Raises ConfigError (unknown trait).
+        Latents [count, L]. Raises ConfigError (unknown trait).
     """
-    return sample_matching(
-        lambda count, g: parts.vae.sample(count, g, temperature),
-        parts.vae.decode,
-        parts.traits,
-        attributes,
-        generator,
-        forbidden=forbidden,
-        margin=margin,
-        kept_traits=kept_traits(keep, parts.traits.config.indices),
-    )
+    kept = kept_traits(keep, parts.traits.indices)
+    return parts.traits.condition(parts.vae.sample(count, generator, temperature), attributes[None], kept)
 
 
 @torch.inference_mode()
 def map_identity(
     parts: Components,
-    latent: Tensor,
+    latents: Tensor,
     source: Tensor,
     mode: str,
     *,
@@ -134,11 +151,11 @@ def map_identity(
     key: bytes | None = None,
     nonce: bytes = PERSON_NONCE,
 ) -> Tensor:
-    """Orthogonal identity mapping of a sampled latent [L] against the source's embedding [E].
+    """Orthogonal identity mapping of sampled latents [K, L] against the source's embedding [E] -> [K, L].
 
     Args:
         mode: `exact` (orthogonal to the source's latent), `one_sided` (rotated only where the cosine exceeds `margin`), or
-            `keyed` (the source's own latent turned by a secret matrix: `latent` is not used, `key` is needed).
+            `keyed` (the source's own latent turned by a secret matrix: `latents` are not used, `key` is needed).
 
     Raises:
         ConfigError: unknown mode, or no key for `keyed`.
@@ -147,40 +164,51 @@ def map_identity(
     if mode == "keyed":
         if key is None:
             raise ConfigError("mode 'keyed' needs a key")
-        return KeyedOrthogonal(key, nonce, own.numel()).apply(own)[0].float()
+        return KeyedOrthogonal(key, nonce, own.numel()).apply(own).float().expand_as(latents)
     if mode == "exact":
-        return exact(latent[None], own)[0]
+        return exact(latents, own)
     if mode == "one_sided":
-        return one_sided(latent[None], own, margin)[0]
+        return one_sided(latents, own, margin)
     raise ConfigError(f"mode is {mode!r}; choose one_sided, exact or keyed")
 
 
 @torch.inference_mode()
-def recompose(
+def draw_candidates(
     parts: Components,
-    latent: Tensor,
+    latents: Tensor,
     attributes: Tensor,
     generator: Generator,
     *,
+    forbidden: Tensor | None = None,
+    margin: float = 1.0,
     steps: int = 12,
     guidance: float = 1.0,
     scheduler: str = "dpmpp_2m",
     callback: Callable[[int, Tensor], None] | None = None,
-) -> NewFace:
-    """Identity [L] and attributes [A] -> a rendered face: one pass of conditional diffusion over the style code.
+) -> Candidates:
+    """Identities [K, L] and attributes [A] -> style codes by one pass of conditional diffusion, best fit first.
 
     Args:
+        forbidden: unit embedding [E]; codes that the surrogate puts above the cosine `margin` to it come last.
         callback: called with (step, noisy residual) after each step; may raise to interrupt.
 
     Raises:
-        FaceRejectedError: "no_mesh" when the rendering shows no face. ConfigError: steps or scheduler.
+        ConfigError: steps or scheduler.
     """
     made = parts.recomposer(
-        latent[None], attributes[None], [generator], steps=steps, spread=parts.spread, guidance=guidance,
+        latents, attributes.expand(len(latents), -1), [generator], steps=steps, spread=parts.spread, guidance=guidance,
         scheduler=scheduler, callback=callback,
     )  # fmt: skip
-    rendering, mesh = render(parts, made.styles)
-    return NewFace(rendering, mesh, latent, made.codes[0], None if made.gates is None else made.gates[:, 0])
+    cost = misfit(parts.surrogate, made.codes, parts.surrogate.standardise(attributes[None]), forbidden, margin)
+    return Candidates(latents, made.styles, made.codes, made.gates, tuple(cost.argsort(stable=True).tolist()))
+
+
+def render_candidate(parts: Components, candidates: Candidates, rank: int = 0) -> NewFace:
+    """Render the candidate of a rank (0: the best fit). Raises FaceRejectedError "no_mesh" when it shows no face."""
+    i = candidates.order[rank]
+    rendering, mesh = render(parts, candidates.styles[i : i + 1])
+    gates = None if candidates.gates is None else candidates.gates[:, i]
+    return NewFace(rendering, mesh, candidates.latents[i], candidates.codes[i], gates)
 
 
 @torch.inference_mode()

@@ -15,7 +15,7 @@ from torch import Generator, Tensor
 from ..errors import ShapeError
 from .closed_form import ConditionalMean
 from .denoiser import StyleDenoiser
-from .sampler import draw_noise, sample
+from .sampler import sample
 from .style_space import expand
 
 
@@ -54,8 +54,8 @@ class Recomposer:
         """Sample style codes.
 
         Args:
-            latents: [B, identity_dim] of the *new* identities.
-            attributes: [B, A], in their own units (clamped to the range of training).
+            latents: [B * K, identity_dim] of the *new* identities, K consecutive rows for each face.
+            attributes: [B * K, A], in their own units (clamped to the range of training).
             generators: one a face; each draws that face's noise, whatever the batch.
             steps: network calls.
             spread: the residual is scaled by it (truncation towards the mean: fewer odd faces, less variety).
@@ -63,19 +63,19 @@ class Recomposer:
         Raises:
             ShapeError: latents, attributes and generators do not belong together.
         """
-        if not len(latents) == len(attributes) == len(generators):
+        count = len(latents) // max(len(generators), 1)
+        if len(latents) != len(attributes) or len(latents) != count * len(generators):
             raise ShapeError(f"{len(latents)} latents, {len(attributes)} attributes, {len(generators)} generators")
         standard = self.mean.standardise(torch.cat((latents, attributes), dim=1))
-        groups = tuple(self.mean.offset.shape)
-        residual, gates = draw_noise(groups, generators).to(standard), None
-        if self.denoiser is not None:
-            rows, maps = [], []
-            for i in range(len(latents)):  # a matrix product's rounding depends on its rows; one by one it does not
-                part = standard[i : i + 1]
+        shape = (count, *self.mean.offset.shape)
+        codes, maps = [], []
+        # a matrix product's rounding depends on its rows: face by face a result does not depend on the batch
+        for part, generator in zip(standard.split(count), generators, strict=True):
+            residual = torch.randn(shape, generator=generator).to(part)
+            if self.denoiser is not None:
                 identity, rest = part[:, : self.identity_dim], part[:, self.identity_dim :]
-                rows.append(sample(self.denoiser, identity, rest, residual[i : i + 1], steps, guidance, scheduler, callback))
+                residual = sample(self.denoiser, identity, rest, residual, steps, guidance, scheduler, callback)
                 maps.append(self.denoiser.gate_maps())
-            residual = torch.cat(rows)
-            gates = None if any(m is None for m in maps) else torch.cat([m for m in maps if m is not None], dim=1)
-        codes = torch.cat([self.mean.unwhiten(spread * residual[i : i + 1], standard[i : i + 1]) for i in range(len(latents))])
-        return Recomposition(expand(codes), codes, gates)
+            codes.append(self.mean.unwhiten(spread * residual, part))
+        gates = None if not maps or maps[0] is None else torch.cat([m for m in maps if m is not None], dim=1)
+        return Recomposition(expand(torch.cat(codes)), torch.cat(codes), gates)

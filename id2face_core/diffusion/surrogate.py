@@ -30,11 +30,18 @@ class StyleSurrogate(ModelMixin, ConfigMixin):
         inputs, outputs = num_groups * style_dim, identity_dim + num_attributes
         self.register_buffer("centre", torch.zeros(num_groups, style_dim))
         self.register_buffer("spread", torch.ones(()))
+        self.register_buffer("attribute_mean", torch.zeros(num_attributes))
+        self.register_buffer("attribute_std", torch.ones(num_attributes))
+        self.register_buffer("reliability", torch.ones(num_attributes))  # held-out R² in 0..1
         self.linear = nn.Linear(inputs, outputs)
         self.mlp = nn.Sequential(
             nn.Linear(inputs, width), nn.GELU(), nn.Dropout(dropout), nn.Linear(width, width), nn.GELU(),
             nn.Dropout(dropout), nn.Linear(width, outputs),
         )  # fmt: skip
+
+    def standardise(self, attributes: Tensor) -> Tensor:
+        """Attributes [B, A] in their own units -> standard deviations of the table, clamped."""
+        return ((attributes - self.attribute_mean) / self.attribute_std).clamp(-4, 4)
 
     def forward(self, codes: Tensor) -> tuple[Tensor, Tensor]:
         x = ((codes - self.centre) / self.spread).flatten(1)

@@ -1,88 +1,69 @@
-"""What an identity embedding says by itself about age, sex and skin, and sampling identities that agree with a wish.
+"""What an identity says by itself about age, sex and skin, and sampling identities that agree with a wish.
 
-A freely sampled identity changes all three, so a child's face lands under an old man's hair. Candidates are drawn from
-the prior and the ones whose own traits fit best are kept; the choice among those is random.
+A freely sampled identity changes all three: a child's face lands under an old man's hair. The traits are linear in the
+latent, the prior is Gaussian, so the conditional prior is Gaussian too and Matheron's rule (Journel & Huijbregts 1978;
+arXiv 2002.09309) turns a free sample into one of it. Unlike a choice among candidates this is continuous: a trait that
+is read a little differently in another photograph of the person moves the new identity a little.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
-from torch import Generator, Tensor
+from torch import Tensor
+
+from ..attributes.vector import index
+
+TRAITS = ("age", "sex", *(f"{patch}_{axis}" for patch in ("left_cheek", "right_cheek") for axis in ("L", "a", "b")))
 
 
 class IdentityTraits(ModelMixin, ConfigMixin):
-    """Ridge regression from unit embeddings [B, E] to standardised traits [B, T] (which attributes: `indices`)."""
+    """Ridge regression from identity latents [B, L] to standardised traits [B, T] (which attributes: `indices`)."""
 
     @register_to_config
-    def __init__(self, embedding_dim: int = 128, indices: tuple[int, ...] = (56, 57, 59, 60, 61)) -> None:
+    def __init__(self, latent_dim: int = 64, indices: tuple[int, ...] = tuple(map(index, TRAITS))) -> None:
         super().__init__()
         count = len(indices)
+        self.indices = tuple(indices)
         self.register_buffer("centre", torch.zeros(count))
         self.register_buffer("spread", torch.ones(count))
-        self.register_buffer("weight", torch.zeros(embedding_dim, count))
-        self.register_buffer("bias", torch.zeros(count))
-        self.register_buffer("error", torch.ones(count))  # residual deviation: how much each trait can be trusted
+        self.register_buffer("weight", torch.zeros(latent_dim, count))
+        self.register_buffer("error", torch.eye(count))  # covariance of the residuals: how much each trait can be trusted
 
-    def forward(self, embeddings: Tensor) -> Tensor:
-        return embeddings @ self.weight + self.bias
+    def forward(self, latents: Tensor) -> Tensor:
+        return latents @ self.weight
 
     def wanted(self, attributes: Tensor) -> Tensor:
         """The traits among an attribute vector [B, A], standardised and clamped to the range of training."""
-        return ((attributes[:, list(self.config.indices)] - self.centre) / self.spread).clamp(-2.5, 2.5)
+        return ((attributes[:, list(self.indices)] - self.centre) / self.spread).clamp(-2.5, 2.5)
 
     @torch.no_grad()
-    def fit(self, embeddings: Tensor, attributes: Tensor, ridge: float = 1.0) -> IdentityTraits:
-        """Fit on a table: embeddings [N, E], attributes [N, A]."""
-        traits = attributes[:, list(self.config.indices)]
+    def fit(self, latents: Tensor, attributes: Tensor, ridge: float = 10.0) -> IdentityTraits:
+        """Fit on a table: latents [N, L] (about N(0, I)), attributes [N, A]."""
+        traits = attributes[:, list(self.indices)]
         self.centre.copy_(traits.mean(dim=0))
         self.spread.copy_(traits.std(dim=0).clamp_min(1e-4))
-        y, x = self.wanted(attributes), embeddings - embeddings.mean(dim=0)
-        weight = torch.linalg.solve(x.T @ x + ridge * torch.eye(x.shape[1]), x.T @ (y - y.mean(dim=0)))
-        self.weight.copy_(weight)
-        self.bias.copy_(y.mean(dim=0) - embeddings.mean(dim=0) @ weight)
-        self.error.copy_((y - self(embeddings)).std(dim=0))
+        y, x = self.wanted(attributes), latents - latents.mean(dim=0)
+        self.weight.copy_(torch.linalg.solve(x.T @ x + ridge * torch.eye(x.shape[1]), x.T @ (y - y.mean(dim=0))))
+        residual = y - y.mean(dim=0) - x @ self.weight
+        self.error.copy_(residual.T @ residual / len(y))
         return self
 
+    def condition(self, latents: Tensor, attributes: Tensor, kept: Tensor | None = None, strength: float = 1.0) -> Tensor:
+        """Samples of the prior -> samples of the prior given the traits.
 
-def sample_matching(
-    draw: Callable[[int, Generator], Tensor],
-    decode: Callable[[Tensor], Tensor],
-    traits: IdentityTraits,
-    attributes: Tensor,
-    generator: Generator,
-    *,
-    forbidden: Tensor | None = None,
-    margin: float = 0.0,
-    candidates: int = 1024,
-    keep: int = 8,
-    kept_traits: Tensor | None = None,
-) -> Tensor:
-    """Draw one identity latent whose decoded embedding has the wished traits.
+        Args:
+            latents: [B, L] drawn from N(0, I).
+            attributes: [B, A], the wish.
+            kept: [T] bool; traits that are not kept do not count.
+            strength: the residual covariance is divided by its square: above 1 the traits are met more exactly than
+                identities of the table meet them.
 
-    Args:
-        draw: (n, generator) -> latents [n, L] from the prior.
-        decode: latents -> unit embeddings [n, E].
-        attributes: [A], the wish.
-        forbidden: unit embedding [E] of the source; candidates with a cosine above `margin` fall out (one-sided limit;
-            taking the farthest would point back at the source).
-        keep: the choice is uniform among so many best ones.
-        kept_traits: [T] bool; traits that are not kept do not count.
-
-    Returns:
-        [L].
-    """
-    latents = draw(candidates, generator)
-    embeddings = decode(latents)
-    misfit = (traits(embeddings) - traits.wanted(attributes[None])).square() / traits.error.square()
-    if kept_traits is not None:
-        misfit = misfit * kept_traits
-    cost = misfit.sum(dim=1)
-    if forbidden is not None:
-        cost = cost + 1e6 * ((embeddings @ forbidden - margin).clamp_min(0) > 0)
-    best = torch.topk(cost, min(keep, candidates), largest=False).indices
-    pick = int(torch.randint(len(best), (1,), generator=generator))
-    return latents[best[pick]]
+        Returns:
+            [B, L].
+        """
+        chosen = torch.ones(len(self.indices), dtype=torch.bool) if kept is None else kept
+        weight, error = self.weight[:, chosen], self.error[chosen][:, chosen] / strength**2
+        gain = torch.linalg.solve(weight.T @ weight + error, weight.T)  # [T, L]
+        return latents + (self.wanted(attributes)[:, chosen] - latents @ weight) @ gain

@@ -41,13 +41,18 @@ class RecomposerConfig:
     seed: int = 0
 
 
-def train_surrogate(table: Table, seconds: float, seed: int = 0, batch: int = 256) -> tuple[StyleSurrogate, dict]:
+def train_surrogate(
+    table: Table, seconds: float, seed: int = 0, batch: int = 256, start_from: StyleSurrogate | None = None
+) -> tuple[StyleSurrogate, dict]:
     """Train style code -> (identity, standardised attributes) on a table for a time; returns it with its held-out figures."""
     train, test = table.split()
-    mean, std = train.attributes.mean(dim=0), train.attributes.std(dim=0).clamp_min(1e-4)
-    model = StyleSurrogate(identity_dim=table.embeddings.shape[1], num_attributes=table.attributes.shape[1])
+    torch.manual_seed(seed)
+    model = start_from or StyleSurrogate(identity_dim=table.embeddings.shape[1], num_attributes=table.attributes.shape[1])
+    model.train().requires_grad_(True)
     model.centre.copy_(train.codes.mean(dim=0))
     model.spread.copy_(train.codes.std())
+    model.attribute_mean.copy_(train.attributes.mean(dim=0))
+    model.attribute_std.copy_(train.attributes.std(dim=0).clamp_min(1e-4))
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.05)
     generator = torch.Generator().manual_seed(seed)
     start = time.monotonic()
@@ -57,17 +62,17 @@ def train_surrogate(table: Table, seconds: float, seed: int = 0, batch: int = 25
             rows = train.rows(torch.randint(len(train.codes), (batch,), generator=generator))
             identity, attributes = model(rows.codes)
             loss = (1 - (identity * rows.embeddings).sum(dim=1)).mean()
-            loss = loss + 0.3 * F.mse_loss(attributes, ((rows.attributes - mean) / std).clamp(-4, 4))
+            loss = loss + 0.3 * F.mse_loss(attributes, model.standardise(rows.attributes))
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
-    model.eval()
-    with torch.no_grad():
-        identity, attributes = model(test.codes)
-        target = (test.attributes - mean) / std
-        r2 = 1 - (attributes - target).square().mean(dim=0) / target.var(dim=0).clamp_min(1e-6)
-        figures = {"identity_cosine": float((identity * test.embeddings).sum(dim=1).mean()), "attribute_r2": r2.tolist()}
-    return model.requires_grad_(False), figures
+    model.eval().requires_grad_(False)
+    identity, attributes = model(test.codes)
+    target = (test.attributes - model.attribute_mean) / model.attribute_std
+    r2 = 1 - (attributes - target).square().mean(dim=0) / target.var(dim=0).clamp_min(1e-6)
+    model.reliability.copy_(r2.clamp(0, 1))
+    figures = {"identity_cosine": float((identity * test.embeddings).sum(dim=1).mean()), "attribute_r2": r2.tolist()}
+    return model, figures
 
 
 class RecomposerTrainer:
@@ -85,16 +90,13 @@ class RecomposerTrainer:
         self.table, self.test = table.split()
         self.mean, self.surrogate, self.vae, self.config = mean, surrogate, vae, config
         self.generator = torch.Generator().manual_seed(config.seed)
-        attributes = self.table.attributes
-        self.attribute_mean, self.attribute_std = attributes.mean(dim=0), attributes.std(dim=0).clamp_min(1e-4)
         alphas = make_scheduler().alphas_cumprod
         self.alpha, self.sigma = alphas.sqrt(), (1 - alphas).sqrt()
 
     def condition(self, embeddings: Tensor, attributes: Tensor, spread: float) -> Tensor:
         """Standardised condition [B, I + A] from embeddings and attributes in their own units."""
-        mu, logvar = self.vae.encode(embeddings)
-        noise = torch.randn(mu.shape, generator=self.generator)
-        return self.mean.standardise(torch.cat((mu + spread * (0.5 * logvar).exp() * noise, attributes), dim=1))
+        latents = self.vae.draw(embeddings, self.generator, spread)
+        return self.mean.standardise(torch.cat((latents, attributes), dim=1))
 
     def predict(self, model: StyleDenoiser, x0: Tensor, standard: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         """Noise x0 to t, predict v; returns (v error per row, one-step estimate of x0)."""
@@ -132,8 +134,8 @@ class RecomposerTrainer:
         _, x0 = self.predict(model, mixed, swapped, t)
         codes = self.mean.unwhiten(x0, swapped)
         identity, attributes = self.surrogate(codes)
-        wanted = self.vae.decode(self.vae.encode(strangers)[0])
-        target = ((rows.attributes - self.attribute_mean) / self.attribute_std).clamp(-4, 4)
+        wanted = self.vae.decode(self.vae.encode(strangers))
+        target = self.surrogate.standardise(rows.attributes)
         level = self.sigma[t]  # near the data the noisy input itself dictates the old face: nothing to ask there
         terms = {
             "recompose_identity": c.recompose_identity * (level * (1 - (identity * wanted).sum(dim=1))).mean(),
@@ -142,7 +144,7 @@ class RecomposerTrainer:
         }
         terms["recompose_back"] = torch.zeros(())
         if c.recompose_back and self._rare():
-            read = attributes * self.attribute_std + self.attribute_mean
+            read = attributes * self.surrogate.attribute_std + self.surrogate.attribute_mean
             own = self.condition(rows.embeddings, read, 0.0)
             error, _ = self.predict(model, self.mean.whiten(rows.codes, own), own, t)
             terms["recompose_back"] = c.rare_every * c.recompose_back * error.mean()
@@ -156,7 +158,7 @@ class RecomposerTrainer:
         other = rows.codes.clone()
         other[:, 2] = rows.codes[:, 2].roll(1, dims=0)
         identity, attributes = self.surrogate(other)
-        read = attributes * self.attribute_std + self.attribute_mean
+        read = attributes * self.surrogate.attribute_std + self.surrogate.attribute_mean
         total = torch.zeros(())
         for codes, embedding, attribute in ((other, rows.embeddings, read), (rows.codes, identity, rows.attributes)):
             standard = self.condition(embedding, attribute, 0.0)

@@ -144,7 +144,7 @@ def run_identity(work: Workshop, seconds: float) -> Figures:
 
 
 def _condition(vae: IdentityVAE, rows: Table) -> Tensor:
-    return torch.cat((vae.encode(rows.embeddings)[0], rows.attributes), dim=1)
+    return torch.cat((vae.encode(rows.embeddings), rows.attributes), dim=1)
 
 
 def run_prior(work: Workshop, seconds: float) -> Figures:
@@ -152,7 +152,8 @@ def run_prior(work: Workshop, seconds: float) -> Figures:
     table = Table.load(work.table)
     train, test = table.split()
     vae = IdentityVAE.from_pretrained(work.output / "identity_vae").eval().requires_grad_(False)
-    IdentityTraits().fit(train.embeddings, train.attributes).save_pretrained(work.output / "identity_traits")
+    traits = IdentityTraits(vae.config.latent_dim).fit(vae.encode(train.embeddings), train.attributes)
+    traits.save_pretrained(work.output / "identity_traits")
     mean = ConditionalMean(vae.config.latent_dim + table.attributes.shape[1]).fit(_condition(vae, train), train.codes)
     mean.save_pretrained(work.output / "closed_form")
     residual = test.codes - mean(mean.standardise(_condition(vae, test)))

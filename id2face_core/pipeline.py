@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from torch import Tensor
 from .attributes.edit import edit_attributes, kept_traits
 from .attributes.vector import ATTRIBUTES
 from .components import Components
-from .errors import ConfigError, FaceRejectedError, Interrupted, ShapeError
+from .errors import ConfigError, FaceRejectedError, Id2FaceError, Interrupted, ShapeError
 from .faces.types import Face
 from .identity.pseudonym import generator_for, generator_from_key, group_persons
 from .options import PRESETS, AnonymizeOptions, FaceRecord, PictureResult, Preset
@@ -55,24 +55,43 @@ class Anonymizer:
         Args:
             pictures: uint8 [H, W, 3] RGB each; they are not changed.
             progress: called with (pictures done, pictures).
-            interrupted: asked before each face; True raises `Interrupted` and nothing is returned.
+            interrupted: asked before each face and diffusion step; True raises `Interrupted` and nothing is returned.
 
         Returns:
             One result a picture, in order.
         """
+        results = []
+        for result in self.stream(pictures, options, interrupted=interrupted):
+            results.append(result)
+            if progress is not None:
+                progress(len(results), len(pictures))
+        return results
+
+    def stream(
+        self,
+        pictures: Iterable[np.ndarray],
+        options: AnonymizeOptions | None = None,
+        *,
+        interrupted: Callable[[], bool] | None = None,
+    ) -> Iterator[PictureResult]:
+        """As `anonymize`, one result after the other: memory does not grow with the number of pictures."""
         options = options or AnonymizeOptions()
         # a wrong wish is the caller's error, not a reason to withhold a face: found out before any face is looked at
         edit_attributes(np.zeros(len(ATTRIBUTES), dtype=np.float32), options.set)
         kept_traits(options.keep, self.parts.traits.config.indices)
+        _select([], options.faces)
         secret = os.urandom(32) if options.seed is None else str(options.seed).encode()
-        results = []
         persons: list[tuple[Tensor, str]] = []
-        for i, picture in enumerate(pictures):
+        for picture in pictures:
             _check_picture(picture)
-            results.append(self._one(picture, options, secret, persons, interrupted))
-            if progress is not None:
-                progress(i + 1, len(pictures))
-        return results
+            try:
+                result = self._one(picture, options, secret, persons, interrupted)
+            except Id2FaceError:
+                raise
+            except Exception as error:  # no detection, no picture: nothing is known about where its faces are
+                log.warning("a picture was withheld (error:%s)", type(error).__name__)
+                result = PictureResult(None, np.ones(picture.shape[:2], dtype=np.float32), "withheld", [])
+            yield result
 
     def _one(
         self,
@@ -88,14 +107,15 @@ class Anonymizer:
         records: list[FaceRecord | None] = [None] * len(faces)
         withheld: list[int] = []
         for i, face in enumerate(faces):
-            if interrupted is not None and interrupted():
-                raise Interrupted("stopped on request; no picture of this call was finished")
+            _stop_if(interrupted)
             box = [round(float(v), 1) for v in face.box]
             if i not in chosen:
                 records[i] = FaceRecord(box, "skipped", "not selected", face.points)
                 continue
             try:
-                output, face_mask, rendering = self._replace(picture, output, face, options, secret, persons)
+                output, face_mask, rendering = self._replace(picture, output, face, options, secret, persons, interrupted)
+            except Interrupted:
+                raise
             except Exception as error:  # fail closed: no kind of failure may leave the original face
                 reason = error.reason if isinstance(error, FaceRejectedError) else f"error:{type(error).__name__}"
                 log.debug("a face was withheld (%s)", reason)
@@ -117,6 +137,7 @@ class Anonymizer:
         options: AnonymizeOptions,
         secret: bytes,
         persons: list[tuple[Tensor, str]],
+        interrupted: Callable[[], bool] | None,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """One face: (picture, mask, rendering). Raises FaceRejectedError."""
         source = read_face(self.parts, original, face)
@@ -128,7 +149,10 @@ class Anonymizer:
         for attempt in range(preset.attempts):
             generator = self._generator(source, options, secret, pseudonym, attempt)
             latent = self._identity(source, attributes, options, preset, generator)
-            new = recompose(self.parts, latent, attributes, generator, steps=options.steps or preset.steps)
+            new = recompose(
+                self.parts, latent, attributes, generator, steps=options.steps or preset.steps,
+                callback=lambda step, x: _stop_if(interrupted),
+            )  # fmt: skip
             rng = np.random.default_rng(int(torch.randint(2**31, (1,), generator=generator)))
             composite = paste(output, source, new, ComposeOptions(region=preset.region), rng)
             closeness = self._closeness(source, composite.picture, new) if preset.limit < 1 else 0.0
@@ -178,6 +202,11 @@ class Anonymizer:
             if options.mode == "one_sided":  # candidates beyond the margin have already fallen out
                 return latent
         return map_identity(self.parts, latent, source.embedding, options.mode, key=options.key)
+
+
+def _stop_if(interrupted: Callable[[], bool] | None) -> None:
+    if interrupted is not None and interrupted():
+        raise Interrupted("stopped on request; no picture of this call was finished")
 
 
 def _check_picture(picture: np.ndarray) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from torch import Tensor
 from .attributes.edit import PERSON_TRAITS, edit_attributes, kept_traits
 from .attributes.vector import ATTRIBUTES, index
 from .components import Components
-from .errors import ConfigError, FaceRejectedError, Interrupted, ShapeError
+from .errors import ConfigError, FaceRejectedError, Id2FaceError, Interrupted, ShapeError
 from .faces.types import Face
 from .identity.pseudonym import generator_for, generator_from_key, group_persons
 from .options import PRESETS, AnonymizeOptions, FaceRecord, PictureResult, Preset
@@ -80,24 +80,43 @@ class Anonymizer:
         Args:
             pictures: uint8 [H, W, 3] RGB each; they are not changed.
             progress: called with (pictures done, pictures).
-            interrupted: asked before each face; True raises `Interrupted` and nothing is returned.
+            interrupted: asked before each face and diffusion step; True raises `Interrupted` and nothing is returned.
 
         Returns:
             One result a picture, in order.
         """
+        results = []
+        for result in self.stream(pictures, options, interrupted=interrupted):
+            results.append(result)
+            if progress is not None:
+                progress(len(results), len(pictures))
+        return results
+
+    def stream(
+        self,
+        pictures: Iterable[np.ndarray],
+        options: AnonymizeOptions | None = None,
+        *,
+        interrupted: Callable[[], bool] | None = None,
+    ) -> Iterator[PictureResult]:
+        """As `anonymize`, one result after the other: memory does not grow with the number of pictures."""
         options = options or AnonymizeOptions()
         # a wrong wish is the caller's error, not a reason to withhold a face: found out before any face is looked at
         edit_attributes(np.zeros(len(ATTRIBUTES), dtype=np.float32), options.set)
         kept_traits(options.keep, self.parts.traits.indices)
+        _select([], options.faces)
         secret = os.urandom(32) if options.seed is None else str(options.seed).encode()
-        results = []
         persons: list[_Person] = []
-        for i, picture in enumerate(pictures):
+        for picture in pictures:
             _check_picture(picture)
-            results.append(self._one(picture, options, secret, persons, interrupted))
-            if progress is not None:
-                progress(i + 1, len(pictures))
-        return results
+            try:
+                result = self._one(picture, options, secret, persons, interrupted)
+            except Id2FaceError:
+                raise
+            except Exception as error:  # no detection, no picture: nothing is known about where its faces are
+                log.warning("a picture was withheld (error:%s)", type(error).__name__)
+                result = PictureResult(None, np.ones(picture.shape[:2], dtype=np.float32), "withheld", [])
+            yield result
 
     def _one(
         self,
@@ -113,14 +132,15 @@ class Anonymizer:
         records: list[FaceRecord | None] = [None] * len(faces)
         withheld: list[int] = []
         for i, face in enumerate(faces):
-            if interrupted is not None and interrupted():
-                raise Interrupted("stopped on request; no picture of this call was finished")
+            _stop_if(interrupted)
             box = [round(float(v), 1) for v in face.box]
             if i not in chosen:
                 records[i] = FaceRecord(box, "skipped", "not selected", face.points)
                 continue
             try:
-                output, face_mask, rendering = self._replace(picture, output, face, options, secret, persons)
+                output, face_mask, rendering = self._replace(picture, output, face, options, secret, persons, interrupted)
+            except Interrupted:
+                raise
             except Exception as error:  # fail closed: no kind of failure may leave the original face
                 reason = error.reason if isinstance(error, FaceRejectedError) else f"error:{type(error).__name__}"
                 log.debug("a face was withheld (%s)", reason)
@@ -142,6 +162,7 @@ class Anonymizer:
         options: AnonymizeOptions,
         secret: bytes,
         persons: list[_Person],
+        interrupted: Callable[[], bool] | None,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """One face: (picture, mask, rendering). Raises FaceRejectedError."""
         source = read_face(self.parts, original, face)
@@ -152,6 +173,7 @@ class Anonymizer:
         candidates = draw_candidates(
             self.parts, self._identities(source, wanted, options, preset, generator, person), wanted, generator,
             forbidden=source.embedding, margin=preset.limit, steps=options.steps or preset.steps,
+            callback=lambda step, x: _stop_if(interrupted),
         )  # fmt: skip
         seed = int(torch.randint(2**31, (1,), generator=generator))
         best: tuple[float, Composite, NewFace] | None = None
@@ -159,8 +181,7 @@ class Anonymizer:
         for rank in range(min(preset.attempts, len(candidates.order))):
             try:
                 new = render_candidate(self.parts, candidates, rank)
-                options_ = ComposeOptions(region=preset.region)
-                composite = paste(output, source, new, options_, np.random.default_rng(seed))
+                composite = paste(output, source, new, ComposeOptions(region=preset.region), np.random.default_rng(seed))
             except FaceRejectedError as error:
                 failure = error
                 continue
@@ -232,6 +253,11 @@ def _generator(source: SourceFace, options: AnonymizeOptions, secret: bytes, per
     if person is not None and options.key is not None:
         return generator_from_key(options.key, person.label)
     return generator_for(secret, source.digest)
+
+
+def _stop_if(interrupted: Callable[[], bool] | None) -> None:
+    if interrupted is not None and interrupted():
+        raise Interrupted("stopped on request; no picture of this call was finished")
 
 
 def _check_picture(picture: np.ndarray) -> None:

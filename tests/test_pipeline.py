@@ -91,6 +91,35 @@ def test_an_interrupt_returns_nothing(anonymizer: Anonymizer, photo: np.ndarray)
         anonymizer.anonymize([photo], interrupted=lambda: True)
 
 
+def test_an_interrupt_is_answered_within_one_diffusion_step(anonymizer: Anonymizer, photo: np.ndarray) -> None:
+    asked: list[int] = []
+
+    def interrupted() -> bool:
+        asked.append(1)
+        return len(asked) == 4
+
+    with pytest.raises(Interrupted):
+        anonymizer.anonymize([photo], AnonymizeOptions(seed=1), interrupted=interrupted)
+    assert len(asked) == 4
+
+
+def test_a_failing_detection_withholds_that_picture_alone(
+    anonymizer: Anonymizer, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    detect = anonymizer.parts.detector.detect
+
+    def fails_on_small(picture: np.ndarray) -> list:
+        if picture.shape[0] == 64:
+            raise RuntimeError("boom")
+        return detect(picture)
+
+    monkeypatch.setattr(anonymizer.parts.detector, "detect", fails_on_small)
+    small = np.full((64, 64, 3), 127, dtype=np.uint8)
+    first, second = anonymizer.stream(iter([small, photo]), AnonymizeOptions(seed=1, preset="fast"))
+    assert first.picture is None and first.status == "withheld" and first.mask.all()
+    assert second.status == "anonymized"
+
+
 def test_tiny_and_empty_pictures(anonymizer: Anonymizer) -> None:
     for shape in ((1, 1, 3), (3, 200, 3), (40, 40, 3)):
         result = anonymizer.anonymize([np.zeros(shape, dtype=np.uint8)])[0]

@@ -170,10 +170,11 @@ class Anonymizer:
         wanted = torch.from_numpy(np.asarray(edit_attributes(source.attributes.numpy(), options.set), dtype=np.float32))
         person = _person(source, options, persons)
         generator = _generator(source, options, secret, person)
+        latents = self._identities(source, wanted, options, preset, generator, person)
+        released = self.parts.traits.release(latents, wanted, self._kept(options))
         candidates = draw_candidates(
-            self.parts, self._identities(source, wanted, options, preset, generator, person), wanted, generator,
-            forbidden=source.embedding, margin=preset.limit, steps=options.steps or preset.steps,
-            callback=lambda step, x: _stop_if(interrupted),
+            self.parts, latents, released, generator, forbidden=source.embedding, margin=preset.limit,
+            steps=options.steps or preset.steps, callback=lambda step, x: _stop_if(interrupted),
         )  # fmt: skip
         seed = int(torch.randint(2**31, (1,), generator=generator))
         best: tuple[float, Composite, NewFace] | None = None
@@ -206,12 +207,17 @@ class Anonymizer:
             float(embed(self.parts, composite.picture, source.face.points) @ source.embedding),
         )
         fault = TOO_SIMILAR * (closeness > preset.limit) * (1 + closeness)
-        kept = PERSON_TRAITS if options.keep is None else options.keep
-        if "age" in kept or "age" in options.set:
+        kept = self._kept(options)
+        if kept[self.parts.traits.indices.index(AGE)]:
             fault += abs(float(alone.attributes[AGE] - wanted[AGE])) / AGE_TOLERANCE
-        if "sex" in kept or "sex" in options.set:
+        if kept[self.parts.traits.indices.index(SEX)]:
             fault += 4 * max(0.0, abs(float(alone.attributes[SEX] - wanted[SEX])) - 0.5)
         return fault
+
+    def _kept(self, options: AnonymizeOptions) -> Tensor:
+        """Which traits stay as they are or are set, bool [T]."""
+        keep = None if options.keep is None else (*options.keep, *(PERSON_TRAITS.keys() & options.set.keys()))
+        return kept_traits(keep, self.parts.traits.indices)
 
     def _identities(
         self,
@@ -226,7 +232,7 @@ class Anonymizer:
         if person is not None and person.latent is not None:
             return person.latent.expand(preset.candidates, -1)
         count = preset.candidates if person is None else 1
-        latents = sample_identity(self.parts, wanted, generator, count=count, keep=options.keep)
+        latents = sample_identity(self.parts, wanted, generator, count=count, kept=self._kept(options))
         latents = map_identity(
             self.parts, latents, source.embedding, options.mode, margin=preset.margin, key=options.key
         )

@@ -8,14 +8,13 @@ covered.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from .attributes.edit import kept_traits
 from .components import WINDOW_ORIGIN, Components
 from .diffusion.ranking import misfit
 from .errors import ConfigError, FaceRejectedError
@@ -124,19 +123,18 @@ def sample_identity(
     generator: Generator,
     *,
     count: int = 1,
-    keep: Sequence[str] | None = None,
+    kept: Tensor | None = None,
     temperature: float = 1.0,
 ) -> Tensor:
     """Draw random identities whose own age, sex and skin agree with the attributes.
 
     Args:
-        attributes: [A], the wish; keep: which traits have to agree (None: all), see `attributes.edit.PERSON_TRAITS`.
+        attributes: [A], the wish; kept: which traits have to agree, bool [T], see `attributes.edit.kept_traits` (None: all).
         temperature: scales the prior's spread.
 
     Returns:
-        Latents [count, L]. Raises ConfigError (unknown trait).
+        Latents [count, L].
     """
-    kept = kept_traits(keep, parts.traits.indices)
     return parts.traits.condition(parts.vae.sample(count, generator, temperature), attributes[None], kept)
 
 
@@ -186,20 +184,22 @@ def draw_candidates(
     scheduler: str = "dpmpp_2m",
     callback: Callable[[int, Tensor], None] | None = None,
 ) -> Candidates:
-    """Identities [K, L] and attributes [A] -> style codes by one pass of conditional diffusion, best fit first.
+    """Identities [K, L] and attributes -> style codes by one pass of conditional diffusion, best fit first.
 
     Args:
+        attributes: [A], or [K, A] where they differ, see `IdentityTraits.release`.
         forbidden: unit embedding [E]; codes that the surrogate puts above the cosine `margin` to it come last.
         callback: called with (step, noisy residual) after each step; may raise to interrupt.
 
     Raises:
         ConfigError: steps or scheduler.
     """
+    attributes = attributes.expand(len(latents), -1)
     made = parts.recomposer(
-        latents, attributes.expand(len(latents), -1), [generator], steps=steps, spread=parts.spread, guidance=guidance,
+        latents, attributes, [generator], steps=steps, spread=parts.spread, guidance=guidance,
         scheduler=scheduler, callback=callback,
     )  # fmt: skip
-    cost = misfit(parts.surrogate, made.codes, parts.surrogate.standardise(attributes[None]), forbidden, margin)
+    cost = misfit(parts.surrogate, made.codes, parts.surrogate.standardise(attributes), forbidden, margin)
     return Candidates(latents, made.styles, made.codes, made.gates, tuple(cost.argsort(stable=True).tolist()))
 
 

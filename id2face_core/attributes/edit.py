@@ -19,13 +19,16 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "brows_up": ("browInnerUp", "browOuterUpLeft", "browOuterUpRight"),
     "skin_L": tuple(name for name in ATTRIBUTES if name.endswith("_L")),
 }
-UNREADABLE = {"glasses": "no network has learnt to see them yet"}
 WORDS: dict[str, dict[str, float]] = {
     "sex": {"female": 0.0, "male": 1.0},
     "glasses": {"off": 0.0, "no": 0.0, "on": 1.0, "yes": 1.0},
 }
 RANGES: dict[str, tuple[float, float]] = {"age": (5, 90), "yaw": (-45, 45), "pitch": (-30, 30), "skin_L": (15, 95)}
-PERSON_TRAITS: dict[str, tuple[str, ...]] = {"age": ("age",), "sex": ("sex",), "skin": ("forehead_L", "forehead_a", "forehead_b")}
+PERSON_TRAITS: dict[str, tuple[str, ...]] = {
+    "age": ("age",),
+    "sex": ("sex",),
+    "skin": tuple(f"{patch}_{axis}" for patch in ("left_cheek", "right_cheek") for axis in ("L", "a", "b")),
+}
 
 
 def _targets(name: str) -> tuple[str, ...]:
@@ -60,8 +63,6 @@ def edit_attributes(values: np.ndarray, changes: Mapping[str, float | str]) -> n
     """A copy of an attribute vector [71] with changes applied. Raises ConfigError for names, words and ranges."""
     out = np.array(values, dtype=np.float32)
     for name, value in changes.items():
-        if name in UNREADABLE:
-            raise ConfigError(f"{name} cannot be set with the bundled weights: {UNREADABLE[name]}")
         targets = _targets(name)
         unit = targets[0] in ATTRIBUTES[group_slice("blendshapes")] or name in WORDS
         low, high = RANGES.get(name, (0.0, 1.0) if unit else (-np.inf, np.inf))

@@ -13,9 +13,10 @@ from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor
 
+from ..attributes.edit import PERSON_TRAITS
 from ..attributes.vector import index
 
-TRAITS = ("age", "sex", *(f"{patch}_{axis}" for patch in ("left_cheek", "right_cheek") for axis in ("L", "a", "b")))
+TRAITS = tuple(name for names in PERSON_TRAITS.values() for name in names)
 
 
 class IdentityTraits(ModelMixin, ConfigMixin):
@@ -67,3 +68,14 @@ class IdentityTraits(ModelMixin, ConfigMixin):
         weight, error = self.weight[:, chosen], self.error[chosen][:, chosen] / strength**2
         gain = torch.linalg.solve(weight.T @ weight + error, weight.T)  # [T, L]
         return latents + (self.wanted(attributes)[:, chosen] - latents @ weight) @ gain
+
+    def release(self, latents: Tensor, attributes: Tensor, kept: Tensor) -> Tensor:
+        """The wish for each identity: traits that are not kept become what the identity itself says.
+
+        latents: [B, L]; attributes: [A]; kept: [T] bool. Returns [B, A].
+        """
+        out = attributes.expand(len(latents), -1).clone()
+        own = self(latents).clamp(-2.5, 2.5) * self.spread + self.centre
+        free = [i for i, stays in zip(self.indices, kept.tolist(), strict=True) if not stays]
+        out[:, free] = own[:, ~kept]
+        return out

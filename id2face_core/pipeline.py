@@ -17,7 +17,7 @@ from torch import Tensor
 
 from .attributes.edit import edit_attributes, kept_traits
 from .attributes.vector import ATTRIBUTES
-from .components import Components
+from .components import FULL_WINDOW, Components
 from .errors import ConfigError, FaceRejectedError, Id2FaceError, Interrupted, ShapeError
 from .faces.types import Face
 from .identity.pseudonym import generator_for, generator_from_key, group_persons
@@ -151,7 +151,7 @@ class Anonymizer:
             latent = self._identity(source, attributes, options, preset, generator)
             new = recompose(
                 self.parts, latent, attributes, generator, steps=options.steps or preset.steps,
-                callback=lambda step, x: _stop_if(interrupted),
+                callback=lambda step, x: _stop_if(interrupted), window=FULL_WINDOW if preset.region == "head" else None,
             )  # fmt: skip
             rng = np.random.default_rng(int(torch.randint(2**31, (1,), generator=generator)))
             composite = paste(output, source, new, ComposeOptions(region=preset.region), rng)

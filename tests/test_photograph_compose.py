@@ -9,7 +9,8 @@ from scipy.ndimage import gaussian_filter
 from id2face_core.errors import ConfigError, FaceRejectedError
 from id2face_core.faces.types import Mesh
 from id2face_core.photograph.compose import REGIONS, ComposeOptions, Composite, compose
-from id2face_core.photograph.mask import BROWS, CORE, NOSE_MOUTH, hair_share
+from id2face_core.photograph.hair import hair_share
+from id2face_core.photograph.mask import BROWS, CORE, NOSE_MOUTH
 from id2face_core.photograph.warp import EYES, OVAL, Box
 
 SIDE = 200

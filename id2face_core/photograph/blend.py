@@ -38,24 +38,32 @@ def join(source: np.ndarray, new: np.ndarray, mask: np.ndarray, light: np.ndarra
     return out + light[..., None] * rest
 
 
+def reduce(x: np.ndarray, factor: int) -> np.ndarray:
+    """Means of squares of [h, w, C]; those at the right and lower border may be smaller."""
+    planes = torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32)).permute(2, 0, 1)[None]
+    return F.avg_pool2d(planes, factor, ceil_mode=True, count_include_pad=False)[0].permute(1, 2, 0).numpy()
+
+
+def enlarge(x: np.ndarray, factor: int, shape: tuple[int, int]) -> np.ndarray:
+    """What `reduce` made, back at its shape (h, w), bilinear. x: [h', w'] or [h', w', C]."""
+    planes = torch.from_numpy(np.ascontiguousarray(np.atleast_3d(x), dtype=np.float32)).permute(2, 0, 1)[None]
+    size = (planes.shape[2] * factor, planes.shape[3] * factor)
+    out = F.interpolate(planes, size, mode="bilinear", align_corners=False)[0, :, : shape[0], : shape[1]]
+    return out.permute(1, 2, 0).numpy() if x.ndim == 3 else out[0].numpy()
+
+
 def smooth(x: np.ndarray, sigma: float) -> np.ndarray:
-    """Gaussian of [h, w, 3] (or [h, w]); wide ones are worked out on a reduced picture."""
-    flat = x if x.ndim == 3 else x[..., None]
-    planes = torch.from_numpy(np.ascontiguousarray(flat, dtype=np.float32)).permute(2, 0, 1)[None]
-    factor = max(1, min(int(sigma / 1.5), min(planes.shape[2:]) // 4))
-    small = F.avg_pool2d(planes, factor, ceil_mode=True, count_include_pad=False) if factor > 1 else planes
+    """Gaussian of [h, w, C] or [h, w]; wide ones are worked out on a reduced picture."""
+    factor = max(1, min(int(sigma / 1.5), min(x.shape[:2]) // 4))
+    small = torch.from_numpy(reduce(np.atleast_3d(x), factor)).permute(2, 0, 1)[None]
     radius = max(1, round(3 * sigma / factor))
     t = torch.arange(-radius, radius + 1, dtype=torch.float32)
     kernel = torch.exp(-0.5 * (t / max(sigma / factor, 1e-3)) ** 2)
     kernel = (kernel / kernel.sum()).expand(small.shape[1], 1, -1)
     padded = F.pad(small, (radius, radius, radius, radius), mode="replicate")
     small = F.conv2d(F.conv2d(padded, kernel[..., None], groups=small.shape[1]), kernel[:, :, None], groups=small.shape[1])
-    if factor > 1:
-        high, wide = planes.shape[2:]
-        size = (small.shape[2] * factor, small.shape[3] * factor)
-        small = F.interpolate(small, size, mode="bilinear", align_corners=False)[..., :high, :wide]
     out = small[0].permute(1, 2, 0).numpy()
-    return out if x.ndim == 3 else out[..., 0]
+    return enlarge(out if x.ndim == 3 else out[..., 0], factor, (x.shape[0], x.shape[1]))
 
 
 def spread(colours: np.ndarray, weight: np.ndarray) -> np.ndarray:

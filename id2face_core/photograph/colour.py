@@ -51,7 +51,7 @@ def relight(source: np.ndarray, rendering: np.ndarray, mask: np.ndarray, width: 
 
 
 def _planes(size: tuple[int, int], full: tuple[int, int], width: float) -> np.ndarray:
-    """1, x, y over a window of `full` (w, h) pixels at `size` samples; x, y in face widths from the middle, within +-0.7."""
+    """1, x, y over a window of `full` (w, h) pixels at `size` samples; x, y in face widths from the middle, within +-0.5."""
     x, y = ((np.arange(n) + 0.5) / n - 0.5 for n in size)
     grid = np.stack(np.meshgrid(x * full[0], y * full[1]), axis=-1) / width
-    return np.concatenate([np.ones((size[1], size[0], 1)), np.clip(grid, -0.7, 0.7)], axis=-1)
+    return np.concatenate([np.ones((size[1], size[0], 1)), np.clip(grid, -0.5, 0.5)], axis=-1)

@@ -12,7 +12,7 @@ from .blend import join, spread
 from .colour import relight
 from .grain import match
 from .hair import hair_share, without_hair
-from .head import clear_head, head_mask, rounded, tone_hair
+from .head import clear_head, head_mask, read_hair, rounded, tone_hair
 from .mask import core_mask, soft_mask
 from .warp import Box, backward_map, face_width
 
@@ -81,8 +81,8 @@ def compose(
         rendering: uint8 [S, S', 3], the new face; rendering_mesh: its mesh.
         rng: for the grain.
         occluder: what is in front of the face and stays; see `faces.occlusion`.
-        person: the people in the picture, for region `head`; rendering_person: the person in the rendering, so that
-            nothing of its background gets in. See `faces.person`.
+        person: the people in the picture; rendering_person: the person in the rendering, so that nothing of its
+            background gets in. See `faces.person`. Region `head` is an ellipse unless it has both.
 
     Raises:
         FaceRejectedError: "outside" when the face has no pixels in the picture; "occluded" when the occluder covers an
@@ -108,13 +108,16 @@ def compose(
     if options.grain:
         new = match(source, new, skin, where.scale, rng)
     canvas, cleared = source, np.zeros(box.shape, dtype=np.float32)
-    if options.region == "head":
-        around = None if person is None else person.window(*box.corners)
-        new = tone_hair(source, new, points, box, around, body)
-        mask = head_mask(new, points, box, body)
-        canvas, cleared = clear_head(source, new, points, box, around, body, rng)
-    else:
+    if options.region != "head":
         mask = _face_mask(source, body, points, box, options)
+    elif body is None or person is None:
+        mask = soft_mask(points, box, "head", 0.0, 0.15)
+    else:
+        around = person.window(*box.corners)
+        own, old = read_hair(new, points, box, body), read_hair(source, points, box, around)
+        mask = head_mask(points, box, body, own)
+        new = tone_hair(new, points, box, own, old)
+        canvas, cleared = clear_head(source, points, box, around, old, own, rng)
     core = core_mask(points, box)
     mask = np.maximum(mask, core)
     # where skin was drawn over the new face's hair, the source's forehead gives the light

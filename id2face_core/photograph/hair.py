@@ -6,10 +6,11 @@ import numpy as np
 from scipy.ndimage import gaussian_filter, label, maximum_filter
 
 from ..colour import rgb_to_lab
-from .blend import smooth, spread
+from .blend import enlarge, reduce, smooth, spread
 from .mask import BROWS, features_mask, soft_mask
 from .warp import Box, face_width
 
+WORK = 120  # pixels across a face in which hair is told from skin
 CHEEKS = [50, 280, 205, 425, 9, 151]  # skin in almost every picture
 SOURCE = (15.0, 28.0)  # Lab distance from the skin where hair begins and is certain
 RENDERING = (6.0, 12.0)  # a strand too many taken out costs nothing there
@@ -34,14 +35,22 @@ def _above_brows(points: np.ndarray, box: Box) -> np.ndarray:
     return np.clip((rise / height - 0.05) / 0.05, 0, 1).astype(np.float32)
 
 
-def unlike_skin(window: np.ndarray, points: np.ndarray, box: Box, limits: tuple[float, float]) -> np.ndarray:
-    """0..1 [h, w]: Lab distance from the colour of cheeks and brow ridge between two limits. window: [h, w, 3] 0..255."""
-    height, width = box.shape
-    cheeks = np.clip(np.rint(points[CHEEKS] - box.origin), 0, (width - 1, height - 1)).astype(int)
-    soft = max(0.6, 0.008 * face_width(points))
-    lab = rgb_to_lab(gaussian_filter(window, (soft, soft, 0)))
+def skin_distance(window: np.ndarray, points: np.ndarray, box: Box) -> np.ndarray:
+    """Lab distance from the colour of cheeks and brow ridge, float32 [h, w]. window: [h, w, 3] 0..255."""
+    unit = face_width(points)
+    factor = max(1, min(int(unit / WORK), min(box.shape) // 4))  # large faces need no finer look
+    small = reduce(window, factor)
+    height, width = small.shape[:2]
+    places = (points[CHEEKS] - box.origin + 0.5) / factor - 0.5
+    cheeks = np.clip(np.rint(places), 0, (width - 1, height - 1)).astype(int)
+    lab = rgb_to_lab(smooth(small, max(0.6, 0.008 * unit / factor)))
     skin = np.median(lab[cheeks[:, 1], cheeks[:, 0]], axis=0)
-    distance = np.sqrt(np.square((lab - skin) * (0.8, 1.0, 1.0)).sum(axis=-1))
+    distance = np.linalg.norm((lab - skin) * np.array([0.8, 1.0, 1.0], dtype=np.float32), axis=-1)
+    return enlarge(distance, factor, box.shape)
+
+
+def between(distance: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
+    """0..1: where a distance lies between two limits."""
     return np.clip((distance - limits[0]) / (limits[1] - limits[0]), 0, 1).astype(np.float32)
 
 
@@ -53,7 +62,7 @@ def hair_share(window: np.ndarray, points: np.ndarray, box: Box) -> np.ndarray:
     """
     unit = face_width(points)
     place = np.maximum(_above_brows(points, box), 1 - soft_mask(points, box, "oval", 0.0, 0.04))
-    share = unlike_skin(window, points, box, SOURCE) * place
+    share = between(skin_distance(window, points, box), SOURCE) * place
     certain, _ = label(share > 0.4)
     reaching = np.unique(certain[soft_mask(points, box, "face", 0.0, 0.02) < 0.6])  # a fringe comes from outside
     share = share * np.isin(certain, reaching[reaching > 0])
@@ -84,8 +93,8 @@ def without_hair(new: np.ndarray, points: np.ndarray, box: Box) -> tuple[np.ndar
     y, x = np.mgrid[box.y0 : box.y1, box.x0 : box.x1]
     level = ((x - points[1, 0]) * up[0] + (y - points[1, 1]) * up[1]) / height
     high, free = _above_brows(points, box), 1 - features_mask(points, box)
-    hair = unlike_skin(new, points, box, RENDERING) * high * free > 0.3
-    strands = unlike_skin(new, points, box, STRANDS)
+    distance = skin_distance(new, points, box)
+    hair, strands = between(distance, RENDERING) * high * free > 0.3, between(distance, STRANDS)
     if float(strands[_extent(points[BRIDGE], box)].mean()) < GLASSES:  # the arms of glasses come from outside, too
         pieces, _ = label(hair | (strands * np.clip(level / 0.1, 0, 1) * (1 - high) * free > 0.3))
         reaching = np.unique(pieces[soft_mask(points, box, "oval", 0.0, 0.02) < 0.5])

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.ndimage import label, maximum_filter
 
 from ..colour import lab_to_rgb, rgb_to_lab
 from .blend import smooth, spread
 from .grain import LUMA, noise_level
-from .hair import RENDERING, unlike_skin
+from .hair import RENDERING, between, skin_distance
 from .mask import soft_mask
 from .warp import Box, face_width
 
 # Heights over the chin and fades, in face widths.
-CROWN = (1.15, 0.05)  # what the person wears on the head begins here
+CROWN = (1.35, 0.05)  # what the person wears on the head begins here
 BROWS = (0.75, 0.12)  # from here upwards all of the new person is head; below only face, ears and hair are
 EARS = (0.25, 0.12)
 HAIR_ENDS = (-0.05, 0.15)
@@ -26,77 +28,88 @@ GROW = 0.035  # the source's head is taken away with its fringe of mixed pixels
 DOME = 0.25  # a head that the rendering's frame cuts is rounded off, by so much of half its width
 
 
-def head_mask(new: np.ndarray, points: np.ndarray, box: Box, body: np.ndarray | None) -> np.ndarray:
+@dataclass(frozen=True)
+class Hair:
+    """Hair of a person in a window.
+
+    colour: median Lab [3] of the crown, None where hardly any of it is in the window; like: float32 [h, w] 0..1, how much
+    a pixel has that colour; long: [h, w], what of it hangs down beside the jaw.
+    """
+
+    colour: np.ndarray | None
+    like: np.ndarray
+    long: np.ndarray
+
+
+def read_hair(window: np.ndarray, points: np.ndarray, box: Box, body: np.ndarray) -> Hair:
+    """Look at the crown of a head. window: float [h, w, 3] 0..255; body: [h, w], the person in it."""
+    nothing = np.zeros(box.shape, dtype=np.float32)
+    lab = rgb_to_lab(smooth(window, 0.01 * face_width(points)))
+    chosen = lab[body * _above_chin(points, box, *CROWN) > 0.8]
+    if len(chosen) < 30:
+        return Hair(None, nothing, nothing)
+    centre, deviation = np.median(chosen, axis=0), np.clip(chosen.std(axis=0), 5, 14)
+    distance = np.linalg.norm((lab - centre) / deviation, axis=-1) / np.sqrt(3)
+    like = np.clip(2.5 - distance, 0, 1).astype(np.float32)
+    beside = _above_chin(points, box, *MOUTH) * (1 - _above_chin(points, box, *NOSE))
+    hanging = like * body * (1 - soft_mask(points, box, "jaw", 0.0, 0.02))
+    if float((hanging * beside).sum()) < LONG * face_width(points) ** 2:
+        return Hair(centre, like, nothing)
+    pieces, _ = label(hanging > 0.3)
+    found = np.unique(pieces[(beside > 0.5) & (hanging > 0.3)])
+    return Hair(centre, like, np.where(np.isin(pieces, found[found > 0]), hanging, 0).astype(np.float32))
+
+
+def head_mask(points: np.ndarray, box: Box, body: np.ndarray, hair: Hair) -> np.ndarray:
     """Mask of the new head, float32 [h, w]: hair, ears and face, but neither neck nor clothes.
 
-    new: float [h, w, 3] 0..255, the warped rendering; body: its person in the window; without it an ellipse is returned.
+    body, hair: the rendering's person in the window.
     """
-    if body is None:
-        return soft_mask(points, box, "head", 0.0, 0.15)
     jaw = soft_mask(points, box, "jaw", 0.0, JAW_FADE)
     ears = soft_mask(points, box, "ears", 0.0, JAW_FADE) * _above_chin(points, box, *EARS)
-    hair = np.maximum(
-        like_hair(new, points, box, body) * _above_chin(points, box, *NOSE),
-        long_hair(new, points, box, body) * _above_chin(points, box, *HAIR_ENDS),
-    )
-    parts = np.stack([jaw, ears, hair, _above_chin(points, box, *BROWS)]).max(axis=0)
+    skull = soft_mask(points, box, "skull", 0.0, 0.1) * _above_chin(points, box, *BROWS)
+    high, low = hair.like * _above_chin(points, box, *NOSE), hair.long * _above_chin(points, box, *HAIR_ENDS)
+    parts = np.stack([jaw, ears, skull, high, low]).max(axis=0)
     return _one_piece(body * parts * soft_mask(points, box, "reach", 0.0, 0.15), points, box)
 
 
-def tone_hair(
-    source: np.ndarray, new: np.ndarray, points: np.ndarray, box: Box, person: np.ndarray | None, body: np.ndarray | None
-) -> np.ndarray:
-    """The rendering with hair no lighter than the source's long hair, which stays beside it; else as it is."""
-    if person is None or body is None or not long_hair(source, points, box, person).any():
+def tone_hair(new: np.ndarray, points: np.ndarray, box: Box, own: Hair, old: Hair) -> np.ndarray:
+    """The rendering [h, w, 3] with hair no lighter than the source's long hair, which stays beside it; else as it is."""
+    if old.colour is None or own.colour is None or not old.long.any():
         return new
-    old, own = _hair_colour(source, points, box, person), _hair_colour(new, points, box, body)
-    if old is None or own is None:
-        return new
-    hair = like_hair(new, points, box, body) * unlike_skin(new, points, box, RENDERING) * _above_chin(points, box, *NOSE)
-    return _darkened(new, hair * (1 - soft_mask(points, box, "oval", 0.0, 0.05)), own, old)
+    hair = own.like * between(skin_distance(new, points, box), RENDERING)
+    pieces, _ = label(hair > 0.3)
+    crown = np.unique(pieces[_above_chin(points, box, *CROWN) > 0.5])  # not a light on the forehead
+    hair = smooth(np.where(np.isin(pieces, crown[crown > 0]), hair, 0).astype(np.float32), 0.01 * face_width(points))
+    return _darkened(new, hair * (1 - soft_mask(points, box, "oval", 0.0, 0.05)), own.colour, old.colour)
 
 
 def clear_head(
-    source: np.ndarray,
-    new: np.ndarray,
-    points: np.ndarray,
-    box: Box,
-    person: np.ndarray | None,
-    body: np.ndarray | None,
-    rng: np.random.Generator,
+    source: np.ndarray, points: np.ndarray, box: Box, person: np.ndarray, old: Hair, own: Hair, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """The photograph without the source's head, for the new head to be put onto.
 
     Args:
-        source: float [h, w, 3] 0..255; person: [h, w] of the photograph, or None (nothing is taken away).
-        new, body: as in `head_mask`. Long hair that hangs down beside the face stays, no lighter than the new head's.
+        source: float [h, w, 3] 0..255; person: [h, w] of the photograph; old, own: hair of the source and of the rendering.
+            Long hair that hangs down beside the face stays, no lighter than the new head's.
 
     Returns:
         (canvas float32 [h, w, 3], what was changed [h, w] in 0..1): the surroundings drawn together over the head, with
         the photograph's grain.
     """
-    if person is None:
-        return source, np.zeros(box.shape, dtype=np.float32)
     unit = face_width(points)
     grown = maximum_filter(person, 2 * max(1, round(GROW * unit)) + 1)
-    long = smooth(long_hair(source, points, box, person), max(0.6, 0.012 * unit))
+    long = smooth(old.long * _above_chin(points, box, *LONG_ENDS), max(0.6, 0.012 * unit))
     high = _above_chin(points, box, *CLEAR) * (1 - long * (1 - _above_chin(points, box, *BROWS)))
     gone = smooth(np.clip(grown * 1.5, 0, 1) * high, max(0.6, 0.012 * unit))
     gone[gone < 1 / 255] = 0
     behind = spread(source, np.clip(1 - 4 * grown, 0, 1))
     grain = rng.standard_normal(box.shape).astype(np.float32) * noise_level(source @ LUMA, 1 - grown)
-    old_hair, new_hair = (_hair_colour(w, points, box, b) for w, b in ((source, person), (new, body)))
-    canvas = source if old_hair is None or new_hair is None else _darkened(source, long, old_hair, new_hair)
+    canvas = source
+    if old.colour is not None and own.colour is not None and long.any():
+        canvas = _darkened(source, long, old.colour, own.colour)
     canvas = canvas + gone[..., None] * (behind + grain[..., None] - canvas)
     return canvas.astype(np.float32), np.maximum(gone, long)
-
-
-def _hair_colour(window: np.ndarray, points: np.ndarray, box: Box, body: np.ndarray | None) -> np.ndarray | None:
-    """Median Lab [3] of the crown of a head; None where hardly any is in the window."""
-    if body is None:
-        return None
-    chosen = rgb_to_lab(window[body * _above_chin(points, box, *CROWN) > 0.8])
-    return np.median(chosen, axis=0) if len(chosen) >= 30 else None
 
 
 def _darkened(window: np.ndarray, hair: np.ndarray, colour: np.ndarray, wanted: np.ndarray) -> np.ndarray:
@@ -117,21 +130,9 @@ def rounded(person: np.ndarray) -> np.ndarray:
     top = np.flatnonzero(person[1] > 0.5)
     if len(top) < 4:
         return person
-    middle, half = (top[0] + top[-1]) / 2, (top[-1] - top[0]) / 2 + 1
+    middle, half = (top[0] + top[-1]) / 2, max((top[-1] - top[0]) / 2, person.shape[1] / 4)
     drop = 1 + DOME * half * np.square((np.arange(person.shape[1]) - middle) / half)
     return (person * np.clip((np.arange(person.shape[0])[:, None] - drop) / 3, 0, 1)).astype(np.float32)
-
-
-def like_hair(window: np.ndarray, points: np.ndarray, box: Box, body: np.ndarray) -> np.ndarray:
-    """0..1 [h, w]: how much a pixel has the colour of what the person wears on the head."""
-    crown = body * _above_chin(points, box, *CROWN)
-    lab = rgb_to_lab(smooth(window, 0.01 * face_width(points)))
-    chosen = lab[crown > 0.8]
-    if len(chosen) < 30:
-        return np.zeros(box.shape, dtype=np.float32)
-    centre, deviation = np.median(chosen, axis=0), np.clip(chosen.std(axis=0), 5, 14)
-    distance = np.sqrt(np.square((lab - centre) / deviation).mean(axis=-1))
-    return np.clip(2.5 - distance, 0, 1).astype(np.float32)
 
 
 def _above_chin(points: np.ndarray, box: Box, start: float, fade: float) -> np.ndarray:
@@ -151,14 +152,3 @@ def _one_piece(mask: np.ndarray, points: np.ndarray, box: Box) -> np.ndarray:
     keep = np.isin(pieces, inside[inside > 0])
     near = maximum_filter(keep, 2 * max(1, round(0.02 * face_width(points))) + 1)
     return np.where(near, mask, 0).astype(np.float32)
-
-
-def long_hair(window: np.ndarray, points: np.ndarray, box: Box, body: np.ndarray) -> np.ndarray:
-    """Hair that hangs down beside the jaw, 0..1 [h, w]; nothing where there is little of it beside the mouth."""
-    hair = like_hair(window, points, box, body) * body * (1 - soft_mask(points, box, "jaw", 0.0, 0.02))
-    beside = _above_chin(points, box, *MOUTH) * (1 - _above_chin(points, box, *NOSE))
-    if float((hair * beside).sum()) < LONG * face_width(points) ** 2:
-        return np.zeros(box.shape, dtype=np.float32)
-    pieces, _ = label(hair > 0.3)
-    found = np.unique(pieces[(beside > 0.5) & (hair > 0.3)])
-    return np.where(np.isin(pieces, found[found > 0]), hair * _above_chin(points, box, *LONG_ENDS), 0).astype(np.float32)

@@ -34,10 +34,11 @@ def _outline(points: np.ndarray, region: str) -> np.ndarray:
         return centre + np.cos(angle) * right * 1.42 * width + np.sin(angle) * up * 0.92 * height
     if region == "jaw":  # the oval from the ears down, with what lies in the jaw's shadow
         return oval + 0.05 * (oval - points[[234, 454]].mean(axis=0))
-    if region == "reach":  # no head is larger than this
+    if region in ("skull", "reach"):  # what is surely head, and what hair may reach
         angle = np.linspace(0, 2 * np.pi, 48, endpoint=False)[:, None]
         centre, unit = points[152] + 0.62 * (points[10] - points[152]), face_width(points)
-        return centre + np.cos(angle) * right * 0.92 * unit + np.sin(angle) * up * 1.35 * unit
+        across = 0.78 if region == "skull" else 0.92
+        return centre + np.cos(angle) * right * across * unit + np.sin(angle) * up * 1.35 * unit
     if region == "ears":
         return oval + 0.4 * np.outer((oval - oval.mean(axis=0)) @ right, right)
     if region == "face":  # the mesh ends in mid forehead: go on towards the hairline, and a little around the jaw

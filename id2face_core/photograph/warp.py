@@ -28,7 +28,7 @@ EYES = (
 )
 REACH = 0.18  # how far inwards the oval's pull is felt, in face widths
 RINGS = (1.25, 1.8, 3.0)  # copies of the oval further out carry the map beyond the mesh
-NODES = 72  # the map is evaluated on so many nodes a side; between them it is bilinear
+NODES = 56  # the map is evaluated on so many nodes a side; between them it is bilinear
 MAX_GAZE_SHIFT = 0.14  # in widths of the eye
 
 

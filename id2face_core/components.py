@@ -109,7 +109,7 @@ class Components:
 
 def _detector(names: tuple[str, ...], folder: Path) -> FaceDetector:
     from .faces.detection import UnionDetector
-    from .faces.scrfd import ScrfdDetector
+    from .faces.scrfd import InsightFaceDetector, ScrfdDetector
 
     found: list[FaceDetector] = []
     for name in names:
@@ -117,6 +117,10 @@ def _detector(names: tuple[str, ...], folder: Path) -> FaceDetector:
             found.append(CenterFace(require("detection", "centerface.onnx", folder)))
         elif name.endswith(".onnx"):
             found.append(ScrfdDetector(Path(name)))
+        elif name.startswith("insightface:"):
+            found.append(InsightFaceDetector(name.removeprefix("insightface:")))
         else:
-            raise ConfigError(f"detector {name!r} is unknown; choose centerface, or the path of an SCRFD .onnx file")
+            raise ConfigError(
+                f"detector {name!r} is unknown; choose centerface, the path of an SCRFD .onnx file, or insightface:PACK"
+            )
     return found[0] if len(found) == 1 else UnionDetector(found)

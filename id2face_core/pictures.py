@@ -14,6 +14,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from .errors import PictureError, ShapeError
 
 MAX_MEGAPIXELS = 120.0
+MAX_BYTES = 2**30  # no picture within the limit of pixels needs more; a larger file is not even read
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".bmp": "BMP", ".tif": "TIFF", ".tiff": "TIFF"}
 READABLE = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "PPM", "GIF")
 
@@ -30,7 +31,7 @@ def read_picture(source: str | Path | bytes, max_megapixels: float = MAX_MEGAPIX
         PictureError: not a picture, damaged, empty, animated or too large. OSError: the file cannot be opened.
     """
     name = "picture" if isinstance(source, bytes) else Path(source).name
-    data = source if isinstance(source, bytes) else Path(source).read_bytes()
+    data = source if isinstance(source, bytes) else _read_file(Path(source))
     if not data:
         raise PictureError(f"{name} has 0 bytes; give a picture file")
     try:
@@ -51,6 +52,15 @@ def read_picture(source: str | Path | bytes, max_megapixels: float = MAX_MEGAPIX
         raise PictureError(f"{name} is far beyond {max_megapixels:g} megapixels: scale it down first") from error
     except Exception as error:  # decoders of damaged files raise nearly every kind
         raise PictureError(f"{name} is damaged or truncated ({type(error).__name__}); it was not read") from error
+
+
+def _read_file(path: Path) -> bytes:
+    if path.exists() and not path.is_file():
+        raise PictureError(f"{path.name} is not a regular file; give a picture file")  # a pipe would wait for ever
+    size = path.stat().st_size
+    if size > MAX_BYTES:
+        raise PictureError(f"{path.name} has {size / 2**20:.0f} MiB; the limit is {MAX_BYTES / 2**20:.0f} MiB")
+    return path.read_bytes()
 
 
 def _check_size(image: Image.Image, name: str, max_megapixels: float) -> None:

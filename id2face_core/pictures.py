@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import io
-import os
-import tempfile
 import warnings
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from .assets.hashing import write_atomically
 from .errors import PictureError, ShapeError
 
 MAX_MEGAPIXELS = 120.0
@@ -99,18 +98,6 @@ def write_picture(picture: np.ndarray, path: str | Path, quality: int = 95) -> N
     if kind is None:
         raise PictureError(f"{path.name}: cannot write {path.suffix or 'a file without ending'}; use {', '.join(FORMATS)}")
     options = {"JPEG": {"quality": quality, "subsampling": 0}, "WEBP": {"quality": quality}}.get(kind, {})
-    handle, temporary = tempfile.mkstemp(prefix=".id2face-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            Image.fromarray(picture).save(file, format=kind, **options)
-        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp's 0600 would surprise whoever shares the folder
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
+    encoded = io.BytesIO()  # not the file itself: the encoders overlook that a full disk took only a part
+    Image.fromarray(picture).save(encoded, format=kind, **options)
+    write_atomically(path, encoded.getvalue())

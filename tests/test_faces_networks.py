@@ -60,7 +60,7 @@ def test_the_astronaut_and_her_points(detector: FaceDetector, astronaut: np.ndar
 def test_small_and_large_faces_in_a_large_picture(detector: FaceDetector, astronaut: np.ndarray, height: int) -> None:
     scale = height / 121
     side = round(512 * scale)
-    scene = np.full((max(1600, side), max(2200, side), 3), 120, dtype=np.uint8)
+    scene = np.full((max(1300, side), max(1600, side), 3), 120, dtype=np.uint8)
     x, y = scene.shape[1] - side, (scene.shape[0] - side) // 2
     scene[y : y + side, x : x + side] = np.asarray(Image.fromarray(astronaut).resize((side, side), Image.Resampling.LANCZOS))
     found = detector.detect(scene)

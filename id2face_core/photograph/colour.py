@@ -29,8 +29,8 @@ def relight(source: np.ndarray, rendering: np.ndarray, mask: np.ndarray, width: 
     Returns:
         float32 [h, w, 3].
 
-    A plane a channel, fitted robustly: nine numbers carry light but no features. (The source's low frequencies at 0.22
-    face widths, as before, carried identity: see docs/model_card.md.)
+    A plane a channel, fitted robustly: nine numbers carry light but no features. The source's low frequencies at 0.22 face
+    widths in its place carry identity: lfw10, w600k_mbf, N = 100, mean cosine with the same photo .237 instead of .207.
     """
     height, columns = mask.shape
     scale = min(1.0, WORK / max(height, columns))

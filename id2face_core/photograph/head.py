@@ -23,6 +23,7 @@ CLEAR = (0.22, 0.14)  # from here upwards the source's head is taken away
 LONG_ENDS = (-0.8, 0.3)  # long hair is looked at from here
 MOUTH, NOSE = (0.30, 0.02), (0.55, 0.02)
 LONG = 0.05  # so much hair beside the mouth, in squares of the face width, is long hair
+SLOPE = 1.0  # of the line above which long hair is taken away, towards the sides
 JAW_FADE = 0.1
 GROW = 0.035  # the source's head is taken away with its fringe of mixed pixels
 DOME = 0.25  # a head that the rendering's frame cuts is rounded off, by so much of half its width
@@ -53,6 +54,7 @@ def read_hair(window: np.ndarray, points: np.ndarray, box: Box, body: np.ndarray
     like = np.clip(2.5 - distance, 0, 1).astype(np.float32)
     beside = _above_chin(points, box, *MOUTH) * (1 - _above_chin(points, box, *NOSE))
     hanging = like * body * (1 - soft_mask(points, box, "jaw", 0.0, 0.02))
+    hanging = hanging * between(skin_distance(window, points, box), RENDERING)  # hands are no hair
     if float((hanging * beside).sum()) < LONG * face_width(points) ** 2:
         return Hair(centre, like, nothing)
     pieces, _ = label(hanging > 0.3)
@@ -100,7 +102,8 @@ def clear_head(
     unit = face_width(points)
     grown = maximum_filter(person, 2 * max(1, round(GROW * unit)) + 1)
     long = smooth(old.long * _above_chin(points, box, *LONG_ENDS), max(0.6, 0.012 * unit))
-    high = _above_chin(points, box, *CLEAR) * (1 - long * (1 - _above_chin(points, box, *BROWS)))
+    long = long * (1 - _above_chin(points, box, *BROWS, SLOPE))
+    high = _above_chin(points, box, *CLEAR) * (1 - long) * soft_mask(points, box, "surroundings", 0.0, 0.1)
     gone = smooth(np.clip(grown * 1.5, 0, 1) * high, max(0.6, 0.012 * unit))
     gone[gone < 1 / 255] = 0
     behind = spread(source, np.clip(1 - 4 * grown, 0, 1))
@@ -135,12 +138,15 @@ def rounded(person: np.ndarray) -> np.ndarray:
     return (person * np.clip((np.arange(person.shape[0])[:, None] - drop) / 3, 0, 1)).astype(np.float32)
 
 
-def _above_chin(points: np.ndarray, box: Box, start: float, fade: float) -> np.ndarray:
-    """0 below `start` face widths over the chin, 1 above start + fade, float32 [h, w]."""
+def _above_chin(points: np.ndarray, box: Box, start: float, fade: float, slope: float = 0.0) -> np.ndarray:
+    """0 below `start` face widths over the chin, 1 above start + fade, float32 [h, w]; beside the face it starts lower."""
     up = points[10] - points[152]
     up = up / max(float(np.linalg.norm(up)), 1e-6)
     y, x = np.mgrid[box.y0 : box.y1, box.x0 : box.x1]
-    rise = ((x - points[152, 0]) * up[0] + (y - points[152, 1]) * up[1]) / face_width(points)
+    dx, dy, unit = x - points[152, 0], y - points[152, 1], face_width(points)
+    rise = (dx * up[0] + dy * up[1]) / unit
+    if slope:
+        rise = rise + slope * np.maximum(np.abs(dy * up[0] - dx * up[1]) / unit - 0.45, 0)
     t = np.clip((rise - start) / fade, 0, 1)
     return (t * t * (3 - 2 * t)).astype(np.float32)
 

@@ -10,6 +10,8 @@ from scipy.spatial import ConvexHull
 from .warp import EYES, OVAL, Box, face_width
 
 RISE, GROW = 0.16, 0.12  # region `face` beyond the mesh: the forehead (of its height), all around (of the distance)
+# Half widths of ellipses: what is surely head, what new hair may reach, where old hair is looked for.
+ACROSS = {"skull": 0.78, "reach": 0.92, "surroundings": 1.15}
 WORK = 256  # masks are drawn at about this many pixels a side, then enlarged: they are smooth
 BROWS = np.array([70, 63, 105, 66, 107, 336, 296, 334, 293, 300])
 EYEBROWS = (
@@ -34,11 +36,10 @@ def _outline(points: np.ndarray, region: str) -> np.ndarray:
         return centre + np.cos(angle) * right * 1.42 * width + np.sin(angle) * up * 0.92 * height
     if region == "jaw":  # the oval from the ears down, with what lies in the jaw's shadow
         return oval + 0.05 * (oval - points[[234, 454]].mean(axis=0))
-    if region in ("skull", "reach"):  # what is surely head, and what hair may reach
+    if region in ACROSS:
         angle = np.linspace(0, 2 * np.pi, 48, endpoint=False)[:, None]
         centre, unit = points[152] + 0.62 * (points[10] - points[152]), face_width(points)
-        across = 0.78 if region == "skull" else 0.92
-        return centre + np.cos(angle) * right * across * unit + np.sin(angle) * up * 1.35 * unit
+        return centre + np.cos(angle) * right * ACROSS[region] * unit + np.sin(angle) * up * 1.35 * unit
     if region == "ears":
         return oval + 0.4 * np.outer((oval - oval.mean(axis=0)) @ right, right)
     if region == "face":  # the mesh ends in mid forehead: go on towards the hairline, and a little around the jaw

@@ -103,7 +103,8 @@ def main() -> int:
     found = measure(photo(args.photo), args.preset, args.repeat, args.model_dir)
     print(f"{found['tflop_a_face']:.4f} TFLOP a face (NullFace: {NULLFACE_TFLOP:.0f}), preset {args.preset}")
     print(f"{found['seconds_a_picture']:.2f} s for {found['faces']} face(s); load {found['load_s']:.2f} s "
-          f"({found['load_cpu_s']:.2f} s of CPU, imports included); {found['dtype']}; peak memory {found['peak_rss_gb']:.2f} GB")  # fmt: skip
+          f"({found['load_cpu_s']:.2f} s of CPU, imports included); {found['dtype']}; "
+          f"peak memory {found['peak_rss_gb']:.2f} GB")  # fmt: skip
     for name, seconds in found["stages_s"].items():
         print(f"  {name:20} {1000 * seconds:8.1f} ms")
     if args.json:

@@ -194,6 +194,14 @@ def test_wrong_usage_is_2_with_a_reason_and_without_traces(
     assert (tmp_path / "x.png").read_bytes() == original and not (tmp_path / "out" / "x.png").exists()
 
 
+@pytest.mark.parametrize("other", ["X\u00c9.png", "xe\u0301.png"])
+def test_names_that_some_systems_take_for_one_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], other: str
+) -> None:
+    one, two = picture(tmp_path / "a" / "x\u00e9.png"), picture(tmp_path / "b" / other)
+    assert run(one, two, "--output", tmp_path / "out") == 2 and "both become" in capsys.readouterr().err
+
+
 def test_an_output_that_is_a_link_to_the_input_is_refused(tmp_path: Path) -> None:
     source = picture(tmp_path / "in" / "x.png")
     (tmp_path / "out").mkdir()

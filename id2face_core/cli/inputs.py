@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,7 +75,8 @@ def _refuse_collisions(jobs: list[Job]) -> None:
     folders = {source.parent for source in sources}
     seen: dict[str, Path] = {}
     for job in jobs:
-        key = str(job.target.resolve()).casefold()  # two names that differ in case are one file on many systems
+        # names that differ in case, or in how an accent is written, are one file on many systems
+        key = unicodedata.normalize("NFC", str(job.target.resolve())).casefold()
         if key in seen and seen[key].resolve() == job.source.resolve():
             raise ConfigError(f"{job.source} is given twice")
         if key in seen:

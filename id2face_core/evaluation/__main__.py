@@ -1,6 +1,7 @@
 """Figures of a model: `python -m id2face_core.evaluation --data DIR --sets lfw10,webmorph_3dsk,utkface --output DIR`.
 
-Writes figures.json, figures.md and grid_<set>.png (before | after). --controls-only needs no model.
+Writes figures.json, figures.md (worst cases first) and grid_<set>.png (before | after). --controls-only needs no model.
+--cache keeps the judges' embeddings of real faces and controls, which take most of the time, from run to run.
 """
 
 from __future__ import annotations

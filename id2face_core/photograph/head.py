@@ -103,10 +103,14 @@ def clear_head(
     grown = maximum_filter(person, 2 * max(1, round(GROW * unit)) + 1)
     long = smooth(old.long * _above_chin(points, box, *LONG_ENDS), max(0.6, 0.012 * unit))
     long = long * (1 - _above_chin(points, box, *BROWS, SLOPE))
-    high = _above_chin(points, box, *CLEAR) * (1 - long) * soft_mask(points, box, "surroundings", 0.0, 0.1)
-    gone = smooth(np.clip(grown * 1.5, 0, 1) * high, max(0.6, 0.012 * unit))
+    high = _above_chin(points, box, *CLEAR)
+    # other people stand near: only what is surely this head, and hair like its own
+    hair = maximum_filter(old.like * person, 2 * max(1, round(GROW * unit)) + 1)
+    hair = hair * soft_mask(points, box, "surroundings", 0.0, 0.1)
+    place = grown * high * np.maximum(soft_mask(points, box, "skull", 0.0, 0.1), hair)
+    gone = smooth(np.clip(place * 1.5, 0, 1) * (1 - long), max(0.6, 0.012 * unit))
     gone[gone < 1 / 255] = 0
-    behind = spread(source, np.clip(1 - 4 * grown, 0, 1))
+    behind = spread(source, np.clip(1 - 4 * np.maximum(place, grown * (1 - high)), 0, 1))
     grain = rng.standard_normal(box.shape).astype(np.float32) * noise_level(source @ LUMA, 1 - grown)
     canvas = source
     if old.colour is not None and own.colour is not None and long.any():

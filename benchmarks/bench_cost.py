@@ -60,13 +60,13 @@ def photo(path: Path | None) -> np.ndarray:
 
 def measure(picture: np.ndarray, preset: str, repeat: int, model_dir: Path | None) -> dict[str, Any]:
     """All figures of one photograph."""
-    start = time.perf_counter()
+    start, cpu = time.perf_counter(), time.process_time()
     from torch.utils.flop_counter import FlopCounterMode
 
     from id2face_core.pipeline import AnonymizeOptions, Anonymizer
 
     anonymizer = Anonymizer.from_pretrained(model_dir)
-    load = time.perf_counter() - start
+    load, load_cpu = time.perf_counter() - start, time.process_time() - cpu
     options = AnonymizeOptions(seed=0, preset=preset)
     with FlopCounterMode(display=False) as counter:
         result = anonymizer.anonymize([picture], options)[0]
@@ -83,7 +83,8 @@ def measure(picture: np.ndarray, preset: str, repeat: int, model_dir: Path | Non
     stages = {name: times[name] / repeat for name in STAGES}
     stages["paste and the rest"] = (total - sum(times.values())) / repeat
     return {
-        "preset": preset, "faces": faces, "picture": list(picture.shape[:2]), "load_s": load,
+        "preset": preset, "faces": faces, "picture": list(picture.shape[:2]), "load_s": load, "load_cpu_s": load_cpu,
+        "dtype": str(anonymizer.parts.dtype).removeprefix("torch."),
         "tflop_a_face": counter.get_total_flops() / faces / 1e12, "nullface_tflop_a_face": NULLFACE_TFLOP,
         "seconds_a_picture": total / repeat, "stages_s": stages,
         "peak_rss_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
@@ -101,7 +102,8 @@ def main() -> int:
     args = p.parse_args()
     found = measure(photo(args.photo), args.preset, args.repeat, args.model_dir)
     print(f"{found['tflop_a_face']:.4f} TFLOP a face (NullFace: {NULLFACE_TFLOP:.0f}), preset {args.preset}")
-    print(f"{found['seconds_a_picture']:.2f} s for {found['faces']} face(s); load {found['load_s']:.2f} s; "
+    print(f"{found['seconds_a_picture']:.2f} s for {found['faces']} face(s); load {found['load_s']:.2f} s "
+          f"({found['load_cpu_s']:.2f} s of CPU, imports included); {found['dtype']}; "
           f"peak memory {found['peak_rss_gb']:.2f} GB")  # fmt: skip
     for name, seconds in found["stages_s"].items():
         print(f"  {name:20} {1000 * seconds:8.1f} ms")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,8 @@ from .diffusion.surrogate import StyleSurrogate
 from .errors import ConfigError
 from .faces.centerface import CenterFace
 from .faces.landmarks import LandmarkModel, MeshNetwork
+from .faces.occlusion import OcclusionReader
+from .faces.person import PersonNetwork
 from .faces.tiling import TiledDetector
 from .faces.types import FaceDetector
 from .generator.loader import load_generator
@@ -28,7 +31,16 @@ from .identity.traits import IdentityTraits
 from .identity.vae import IdentityVAE
 
 WINDOW = Window(0.10, 1.0, 0.12, 0.88)  # brow to chin, hair and ears of an FFHQ-aligned frame
-WINDOW_ORIGIN = np.array([WINDOW.exact_pixels(512).x0, WINDOW.exact_pixels(512).y0], dtype=np.float64)
+FULL_WINDOW = Window(0.0, 1.0, 0.0, 1.0)  # where all of the hair is wanted
+
+
+def window_origin(window: Window) -> np.ndarray:
+    """(x, y) of a window's corner in the 512 px frame."""
+    pixels = window.exact_pixels(512)
+    return np.array([pixels.x0, pixels.y0], dtype=np.float64)
+
+
+WINDOW_ORIGIN = window_origin(WINDOW)
 # Where eyes, nose tip and mouth corners lie on average in a 512 px FFHQ-aligned frame (26,000 generated faces).
 NOMINAL_POINTS = 512 * np.array([[0.376, 0.471], [0.621, 0.471], [0.502, 0.639], [0.386, 0.725], [0.616, 0.725]])
 SPREAD = 0.5
@@ -51,6 +63,21 @@ class Components:
     dtype: torch.dtype
     window: Window = WINDOW
     spread: float = SPREAD
+    landmarks: Path | None = None  # folder of the networks that are loaded when they are first needed
+
+    @cached_property
+    def occlusion(self) -> OcclusionReader:
+        """Hands in front of faces. Raises AssetMissingError."""
+        return OcclusionReader.from_folder(self._landmark_folder("palm_detection_lite", "hand_landmark_lite"))
+
+    @cached_property
+    def person(self) -> PersonNetwork:
+        """Person against background. Raises AssetMissingError."""
+        return PersonNetwork.from_folder(self._landmark_folder("selfie_segmentation"))
+
+    def _landmark_folder(self, *names: str) -> Path:
+        root = None if self.landmarks is None else self.landmarks.parent
+        return [require("landmarks", f"{name}.tflite", root) for name in names][0].parent
 
     @property
     def nominal_points(self) -> np.ndarray:
@@ -79,12 +106,13 @@ class Components:
             generator=load_generator(folder, choice.device, choice.dtype),
             device=choice.device,
             dtype=choice.dtype,
+            landmarks=mesh_file.parent,
         )
 
 
 def _detector(names: tuple[str, ...], folder: Path) -> FaceDetector:
     from .faces.detection import UnionDetector
-    from .faces.scrfd import ScrfdDetector
+    from .faces.scrfd import InsightFaceDetector, ScrfdDetector
 
     found: list[FaceDetector] = []
     for name in names:
@@ -92,6 +120,10 @@ def _detector(names: tuple[str, ...], folder: Path) -> FaceDetector:
             found.append(CenterFace(require("detection", "centerface.onnx", folder)))
         elif name.endswith(".onnx"):
             found.append(ScrfdDetector(Path(name)))
+        elif name.startswith("insightface:"):
+            found.append(InsightFaceDetector(name.removeprefix("insightface:")))
         else:
-            raise ConfigError(f"detector {name!r} is unknown; choose centerface, or the path of an SCRFD .onnx file")
+            raise ConfigError(
+                f"detector {name!r} is unknown; choose centerface, the path of an SCRFD .onnx file, or insightface:PACK"
+            )
     return found[0] if len(found) == 1 else UnionDetector(found)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import io
-import os
-import tempfile
 import warnings
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from .assets.hashing import write_atomically
 from .errors import PictureError, ShapeError
 
 MAX_MEGAPIXELS = 120.0
+MAX_BYTES = 2**30  # no picture within the limit of pixels needs more; a larger file is not even read
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".bmp": "BMP", ".tif": "TIFF", ".tiff": "TIFF"}
 READABLE = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "PPM", "GIF")
 
@@ -30,7 +30,7 @@ def read_picture(source: str | Path | bytes, max_megapixels: float = MAX_MEGAPIX
         PictureError: not a picture, damaged, empty, animated or too large. OSError: the file cannot be opened.
     """
     name = "picture" if isinstance(source, bytes) else Path(source).name
-    data = source if isinstance(source, bytes) else Path(source).read_bytes()
+    data = source if isinstance(source, bytes) else _read_file(Path(source))
     if not data:
         raise PictureError(f"{name} has 0 bytes; give a picture file")
     try:
@@ -51,6 +51,15 @@ def read_picture(source: str | Path | bytes, max_megapixels: float = MAX_MEGAPIX
         raise PictureError(f"{name} is far beyond {max_megapixels:g} megapixels: scale it down first") from error
     except Exception as error:  # decoders of damaged files raise nearly every kind
         raise PictureError(f"{name} is damaged or truncated ({type(error).__name__}); it was not read") from error
+
+
+def _read_file(path: Path) -> bytes:
+    if path.exists() and not path.is_file():
+        raise PictureError(f"{path.name} is not a regular file; give a picture file")  # a pipe would wait for ever
+    size = path.stat().st_size
+    if size > MAX_BYTES:
+        raise PictureError(f"{path.name} has {size / 2**20:.0f} MiB; the limit is {MAX_BYTES / 2**20:.0f} MiB")
+    return path.read_bytes()
 
 
 def _check_size(image: Image.Image, name: str, max_megapixels: float) -> None:
@@ -89,18 +98,6 @@ def write_picture(picture: np.ndarray, path: str | Path, quality: int = 95) -> N
     if kind is None:
         raise PictureError(f"{path.name}: cannot write {path.suffix or 'a file without ending'}; use {', '.join(FORMATS)}")
     options = {"JPEG": {"quality": quality, "subsampling": 0}, "WEBP": {"quality": quality}}.get(kind, {})
-    handle, temporary = tempfile.mkstemp(prefix=".id2face-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            Image.fromarray(picture).save(file, format=kind, **options)
-        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp's 0600 would surprise whoever shares the folder
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
+    encoded = io.BytesIO()  # not the file itself: the encoders overlook that a full disk took only a part
+    Image.fromarray(picture).save(encoded, format=kind, **options)
+    write_atomically(path, encoded.getvalue())

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from .attributes.edit import PERSON_TRAITS, edit_attributes, kept_traits
 from .attributes.vector import ATTRIBUTES, index
-from .components import Components
+from .components import FULL_WINDOW, Components
 from .errors import ConfigError, FaceRejectedError, Id2FaceError, Interrupted, ShapeError
 from .faces.types import Face
 from .identity.pseudonym import generator_for, generator_from_key, group_persons
@@ -179,11 +179,14 @@ class Anonymizer:
         seed = int(torch.randint(2**31, (1,), generator=generator))
         best: tuple[float, Composite, NewFace] | None = None
         failure = FaceRejectedError("no_mesh", "no rendering shows a face")
+        window = FULL_WINDOW if preset.region == "head" else None
         for rank in range(min(preset.attempts, len(candidates.order))):
             try:
-                new = render_candidate(self.parts, candidates, rank)
+                new = render_candidate(self.parts, candidates, rank, window)
                 composite = paste(output, source, new, ComposeOptions(region=preset.region), np.random.default_rng(seed))
             except FaceRejectedError as error:
+                if error.reason == "occluded":  # another face would not change that
+                    raise
                 failure = error
                 continue
             fault = self._fault(source, wanted, composite, new, options, preset)

@@ -15,11 +15,12 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from .components import WINDOW_ORIGIN, Components
+from .components import Components, window_origin
 from .diffusion.ranking import misfit
 from .errors import ConfigError, FaceRejectedError
 from .faces.alignment import arcface_matrix, warp
-from .faces.types import Face, Mesh
+from .faces.types import Face, Mesh, SoftMask
+from .generator.window import Window
 from .identity.orthogonal import KeyedOrthogonal, exact, one_sided
 from .photograph.compose import ComposeOptions, Composite, compose
 
@@ -36,6 +37,8 @@ class SourceFace:
     mesh: Mesh = field(repr=False)
     attributes: Tensor = field(repr=False)  # [A], see attributes.vector
     embedding: Tensor = field(repr=False)  # [E], unit norm
+    occluder: SoftMask = field(repr=False)  # hands in front of the face
+    person: SoftMask = field(repr=False)
     digest: bytes = field(repr=False)  # of the aligned crop: seeds the face's generator in a run without a key
 
 
@@ -43,11 +46,12 @@ class SourceFace:
 class NewFace:
     """A rendered face of nobody.
 
-    rendering: uint8 [S, S', 3]; mesh: in its pixels; latent: [L]; codes: [G, 512]; gates: [depth, G] or None.
+    rendering: uint8 [S, S', 3]; mesh, person: in its pixels; latent: [L]; codes: [G, 512]; gates: [depth, G] or None.
     """
 
     rendering: np.ndarray = field(repr=False)
     mesh: Mesh = field(repr=False)
+    person: SoftMask = field(repr=False)
     latent: Tensor = field(repr=False)
     codes: Tensor = field(repr=False)
     gates: Tensor | None = field(repr=False)
@@ -92,7 +96,8 @@ def read_face(parts: Components, picture: np.ndarray, face: Face) -> SourceFace:
         raise FaceRejectedError("profile", f"yaw {yaw:.0f}, pitch {pitch:.0f} degrees are beyond the generator's range")
     crop = warp(picture, arcface_matrix(face.points), 112)
     digest = hashlib.sha256(crop.tobytes()).digest()
-    return SourceFace(face, mesh, attributes, embed(parts, picture, face.points), digest)
+    occluder, person = parts.occlusion.read(picture, mesh), parts.person.read(picture, mesh)
+    return SourceFace(face, mesh, attributes, embed(parts, picture, face.points), occluder, person, digest)
 
 
 @dataclass(frozen=True)
@@ -203,24 +208,36 @@ def draw_candidates(
     return Candidates(latents, made.styles, made.codes, made.gates, tuple(cost.argsort(stable=True).tolist()))
 
 
-def render_candidate(parts: Components, candidates: Candidates, rank: int = 0) -> NewFace:
-    """Render the candidate of a rank (0: the best fit). Raises FaceRejectedError "no_mesh" when it shows no face."""
+def render_candidate(parts: Components, candidates: Candidates, rank: int = 0, window: Window | None = None) -> NewFace:
+    """Render the candidate of a rank (0: the best fit).
+
+    Args:
+        window: what of the face is rendered, None: the components' own; region `head` wants `FULL_WINDOW`.
+
+    Raises:
+        FaceRejectedError: "no_mesh" when it shows no face.
+    """
     i = candidates.order[rank]
-    rendering, mesh = render(parts, candidates.styles[i : i + 1])
+    rendering, mesh = render(parts, candidates.styles[i : i + 1], window)
     gates = None if candidates.gates is None else candidates.gates[:, i]
-    return NewFace(rendering, mesh, candidates.latents[i], candidates.codes[i], gates)
+    person = parts.person.read(rendering, mesh)
+    return NewFace(rendering, mesh, person, candidates.latents[i], candidates.codes[i], gates)
 
 
 @torch.inference_mode()
-def render(parts: Components, styles: Tensor) -> tuple[np.ndarray, Mesh]:
+def render(parts: Components, styles: Tensor, window: Window | None = None) -> tuple[np.ndarray, Mesh]:
     """Style inputs [1, 23, 512] -> the window around the face, uint8 [S, S', 3], and its mesh. Raises FaceRejectedError."""
-    image = parts.generator.synthesize(styles.to(parts.device, parts.dtype), parts.window, False)[0]
+    window = window or parts.window
+    image = parts.generator.synthesize(styles.to(parts.device, parts.dtype), window, False)[0]
     picture = ((image.float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()
-    return picture, parts.mesh.fit(picture, parts.nominal_points - WINDOW_ORIGIN)
+    return picture, parts.mesh.fit(picture, parts.nominal_points - window_origin(window))
 
 
 def paste(
     picture: np.ndarray, source: SourceFace, new: NewFace, options: ComposeOptions, rng: np.random.Generator
 ) -> Composite:
     """Put the new face into a copy of the picture; see `photograph.compose.compose`. Raises FaceRejectedError."""
-    return compose(picture, source.mesh, new.rendering, new.mesh, options, rng)
+    return compose(
+        picture, source.mesh, new.rendering, new.mesh, options, rng,
+        occluder=source.occluder, person=source.person, rendering_person=new.person,
+    )  # fmt: skip

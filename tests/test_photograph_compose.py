@@ -7,9 +7,10 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from id2face_core.errors import ConfigError, FaceRejectedError
-from id2face_core.faces.types import Mesh
+from id2face_core.faces.types import Mesh, SoftMask
 from id2face_core.photograph.compose import REGIONS, ComposeOptions, Composite, compose
-from id2face_core.photograph.mask import BROWS, CORE, NOSE_MOUTH, hair_share
+from id2face_core.photograph.hair import hair_share
+from id2face_core.photograph.mask import BROWS, CORE, EYEBROWS, NOSE_MOUTH
 from id2face_core.photograph.warp import EYES, OVAL, Box
 
 SIDE = 200
@@ -29,6 +30,9 @@ def make_mesh(centre: tuple[float, float] = (100.0, 105.0), radius: float = 55.0
         irises[eye] = (x, -0.2)
         irises[eye, 1:] += 0.07 * np.array([[1, 0], [0, -1], [-1, 0], [0, 1]])
     flat[BROWS, 0], flat[BROWS, 1] = np.linspace(-0.6, 0.6, len(BROWS)), -0.4
+    for brow, x in zip(EYEBROWS, (-0.4, 0.4), strict=True):
+        flat[brow] = np.stack([x + np.linspace(-0.2, 0.2, 10), np.resize([-0.4, -0.36], 10)], axis=1)
+    flat[[13, 14]] = [[0, 0.4], [0, 0.45]]
     flat[NOSE_MOUTH] = np.random.default_rng(2).uniform((-0.3, 0.0), (0.3, 0.55), (len(NOSE_MOUTH), 2))
     flat[[50, 280, 205, 425, 9, 151]] = [[-0.5, 0.1], [0.5, 0.1], [-0.4, 0.3], [0.4, 0.3], [0, -0.45], [0, -0.7]]
     points = np.concatenate([flat * radius + centre, np.zeros((468, 1))], axis=1)
@@ -41,11 +45,35 @@ def make_picture(seed: int, tone: tuple[int, int, int] = (190, 150, 130)) -> np.
 
 
 def run(
-    picture: np.ndarray, mesh: Mesh, rendering: np.ndarray | None = None, seed: int = 0, **options: object
+    picture: np.ndarray,
+    mesh: Mesh,
+    rendering: np.ndarray | None = None,
+    seed: int = 0,
+    occluder: np.ndarray | None = None,
+    **options: object,
 ) -> Composite:
+    """With an occluder [H, W]; the rendering's person fills the middle of its picture."""
     new = make_picture(9, (170, 140, 120)) if rendering is None else rendering
     settings = ComposeOptions(**options)  # type: ignore[arg-type]
-    return compose(picture, mesh, new, make_mesh(), settings, np.random.default_rng(seed))
+    return compose(
+        picture, mesh, new, make_mesh(), settings, np.random.default_rng(seed),
+        occluder=None if occluder is None else SoftMask(0, 0, occluder),
+        person=SoftMask(0, 0, disc(picture.shape, mesh, 1.9)), rendering_person=SoftMask(0, 0, disc(new.shape, make_mesh(), 1.5)),
+    )  # fmt: skip
+
+
+def disc(shape: tuple[int, ...], mesh: Mesh, reach: float) -> np.ndarray:
+    """A soft disc around a face: float32 [H, W]."""
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    centre, radius = mesh.points[OVAL, :2].mean(axis=0), np.ptp(mesh.points[OVAL, 0]) / 2
+    return np.clip((reach * radius - np.hypot(x - centre[0], y - centre[1])) / 4, 0, 1).astype(np.float32)
+
+
+def seen_core(mesh: Mesh) -> tuple[np.ndarray, np.ndarray]:
+    """(x, y) of the features' points inside the picture."""
+    x, y = np.rint(mesh.points[CORE, :2]).astype(int).T
+    seen = (x >= 0) & (y >= 0) & (x < SIDE) & (y < SIDE)
+    return x[seen], y[seen]
 
 
 @pytest.mark.parametrize("region", REGIONS)
@@ -105,9 +133,77 @@ def test_where_the_face_lies_in_a_larger_picture_does_not_matter() -> None:
 def test_faces_that_leave_the_picture(centre: tuple[float, float], region: str) -> None:
     picture, mesh = make_picture(1), make_mesh(centre)
     result = run(picture, mesh, region=region)
-    x, y = np.rint(mesh.points[CORE, :2]).astype(int).T
-    seen = (x >= 0) & (y >= 0) & (x < SIDE) & (y < SIDE)
-    assert result.picture.shape == picture.shape and result.mask[y[seen], x[seen]].min() > 0.99
+    x, y = seen_core(mesh)
+    assert result.picture.shape == picture.shape and result.mask[y, x].min() > 0.99
+    assert (result.picture[result.mask == 0] == picture[result.mask == 0]).all()
+
+
+@pytest.mark.parametrize("radius", [5.0, 9.0, 400.0])
+@pytest.mark.parametrize("region", REGIONS)
+def test_tiny_and_huge_faces(radius: float, region: str) -> None:
+    picture, mesh = make_picture(1), make_mesh(radius=radius)
+    result = run(picture, mesh, region=region)
+    x, y = seen_core(mesh)
+    assert np.isfinite(result.mask).all() and result.mask[y, x].min() > 0.99
+
+
+@pytest.mark.parametrize("tone", [0, 255])
+def test_flat_pictures(tone: int) -> None:
+    picture = np.full((SIDE, SIDE, 3), tone, np.uint8)
+    result = run(picture, make_mesh(), region="head")
+    assert np.isfinite(result.mask).all() and (result.picture[result.mask == 0] == tone).all()
+
+
+def hand(left: int) -> np.ndarray:
+    """Something over the face from a column to the right, below the eyes."""
+    cover = np.zeros((SIDE, SIDE), np.float32)
+    cover[105:160, left:] = 1
+    return gaussian_filter(cover, 0.8)
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_a_hand_at_the_cheek_stays(region: str) -> None:
+    picture, cover = make_picture(1), hand(132)
+    result, plain = run(picture, make_mesh(), occluder=cover, region=region), run(picture, make_mesh(), region=region)
+    assert (result.picture[cover > 0.999] == picture[cover > 0.999]).all()
+    assert (plain.picture[cover > 0.999] != picture[cover > 0.999]).any()
+    assert result.mask[cover > 0.999].max() == 0
+    assert (result.picture[cover == 0] == plain.picture[cover == 0]).all()
+
+
+def test_a_hand_over_the_features_is_refused() -> None:
+    with pytest.raises(FaceRejectedError) as caught:
+        run(make_picture(1), make_mesh(), occluder=hand(70))
+    assert caught.value.reason == "occluded"
+
+
+def test_the_background_of_the_rendering_stays_out() -> None:
+    mesh, picture = make_mesh(), make_picture(1)
+    new = make_picture(9, (170, 140, 120))
+    body = disc(new.shape, mesh, 0.8)  # narrower than the face: as on the far side of a turned head
+    new[body == 0] = (0, 255, 0)
+    options = ComposeOptions(grain=False)
+    result = compose(
+        picture, mesh, new, mesh, options, np.random.default_rng(0), rendering_person=SoftMask(0, 0, body)
+    ).picture.astype(int)
+    assert (result[..., 1] - np.maximum(result[..., 0], result[..., 2])).max() < 25
+
+
+def test_hair_of_the_rendering_is_not_drawn_on_a_forehead() -> None:
+    new = make_picture(9, (170, 140, 120))
+    new[:72] = (20, 15, 10)  # down to the brows
+    result = run(make_picture(1), make_mesh(), new, keep_fringe=True)
+    assert result.mask[58, 100] > 0.9 and result.picture[50:66, 85:115].min() > 60
+
+
+def test_the_whole_head_takes_the_old_one_away() -> None:
+    picture, mesh = np.full((SIDE, SIDE, 3), (60, 90, 160), np.uint8), make_mesh((100, 115), 35)
+    head = disc(picture.shape, mesh, 1.9) > 0.5
+    picture[head & (np.arange(SIDE)[:, None] < 115)] = (200, 40, 40)  # red hair beyond the new head's outline
+    result = run(picture, mesh, region="head").picture.astype(int)
+    ring = (disc(picture.shape, mesh, 1.85) > 0.5) & (disc(picture.shape, mesh, 1.65) == 0)
+    ring &= np.arange(SIDE)[:, None] < 80
+    assert ring.any() and (result[ring][:, 2] > result[ring][:, 0]).all()
 
 
 def test_a_face_outside_the_picture_is_refused() -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -153,6 +156,27 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path, monkeyp
     with pytest.raises(OSError, match="no space"):
         write_picture(COLOURS, path)
     assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="limits of files")
+@pytest.mark.parametrize("ending", [".jpg", ".png", ".bmp", ".webp", ".tif"])
+def test_a_disk_that_takes_only_a_part_leaves_nothing(tmp_path: Path, ending: str) -> None:
+    code = (
+        "import resource, sys, numpy as np\nfrom id2face_core.pictures import write_picture\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (70000, 70000))\n"
+        "noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)\n"
+        "write_picture(noise, sys.argv[1])"
+    )
+    target = tmp_path / f"a{ending}"
+    done = subprocess.run([sys.executable, "-c", code, str(target)], capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "OSError" in done.stderr and target.name in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_longest_names_can_be_written(tmp_path: Path) -> None:
+    path = tmp_path / ("n" * 251 + ".png")
+    write_picture(COLOURS, path)
+    assert path.exists()
 
 
 def test_what_is_written_has_the_usual_rights(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from ..errors import Id2FaceError, PictureError
 from .inputs import Job, plan
 from .main import OK, UNREADABLE, USAGE, WITHHELD, complain
+from .quiet import quiet_stderr
 from .report import image_row, write_report
 
 
@@ -57,7 +58,10 @@ def run(args: argparse.Namespace) -> int:
     if jobs:
         pipeline = load_pipeline()
         options = make_options(pipeline, args, key)
-        anonymizer = pipeline.Anonymizer.from_pretrained(device=args.device)
+        with quiet_stderr():
+            anonymizer = pipeline.Anonymizer.from_pretrained(
+                device=args.device, detectors=tuple(args.detector) or ("centerface",)
+            )
         with _progress_bar(len(jobs), args.no_progress) as bar:
             # With a key, persons are told apart over all pictures of a call; without one each picture stands alone.
             for batch in [jobs] if key is not None else [[job] for job in jobs]:
@@ -125,6 +129,8 @@ def _finish(result: Any, job: Job, tally: _Tally) -> None:
         complain(f"{job.source}: {len(withheld)} of {len(result.faces)} faces withheld ({reasons}){written}", WITHHELD)
     elif result.status == "no_face":
         complain(f"{job.source}: no face found; check the picture yourself", OK)
+    elif result.status == "skipped":
+        complain(f"{job.source}: none of its {len(result.faces)} faces was selected; all are as they were", OK)
     tally.rows.append(image_row(job.source, target, result.status, result.faces))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from ..pictures import read_picture, write_picture
 from .anonymize import load_pipeline
 from .main import OK, WITHHELD, complain
+from .quiet import quiet_stderr
 
 PICTURE = Path(__file__).resolve().parents[1] / "demo" / "astronaut.jpg"
 GAP = 8
@@ -25,7 +26,8 @@ def run(args: argparse.Namespace) -> int:
     """Write astronaut_anonymized.jpg and astronaut_before_after.jpg."""
     pipeline = load_pipeline()
     before = read_picture(PICTURE)
-    anonymizer = pipeline.Anonymizer.from_pretrained()
+    with quiet_stderr():
+        anonymizer = pipeline.Anonymizer.from_pretrained()
     (result,) = anonymizer.anonymize([before], pipeline.AnonymizeOptions(seed=args.seed))
     if result.picture is None or result.status != "anonymized":
         reasons = ", ".join(face.reason for face in result.faces)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,27 +35,33 @@ def plan(inputs: Sequence[Path], output: Path) -> tuple[list[Job], list[tuple[Pa
     for given in inputs:
         if given.is_dir():
             _refuse_inside(output, given)
-            found = [Job(path, output / path.relative_to(given)) for path in _pictures(given)]
-            jobs += found
-            if not found:
+            pictures, links = _search(given)
+            jobs += [Job(path, output / path.relative_to(given)) for path in pictures]
+            unusable += [(link, "is a link to a folder; give it as an input of its own") for link in links]
+            if not pictures and not links:
                 unusable.append((given, "no pictures in this folder"))
-        elif given.exists():
+        elif given.is_file():
             jobs.append(Job(given, output / given.name))
+        elif given.exists():
+            unusable.append((given, "is neither a file nor a folder"))
         else:
             unusable.append((given, "does not exist"))
     _refuse_collisions(jobs)
     return jobs, unusable
 
 
-def _pictures(folder: Path) -> list[Path]:
-    found = []
+def _search(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Pictures below a folder, and links to other folders: those are not followed, since they may lead in a circle."""
+    found: list[Path] = []
+    links: list[Path] = []
     for root, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        links += [Path(root, name) for name in folders if Path(root, name).is_symlink()]
         found += [
             Path(root, name) for name in sorted(files)
             if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES
         ]  # fmt: skip
-    return found
+    return found, links
 
 
 def _refuse_inside(output: Path, folder: Path) -> None:
@@ -68,12 +75,15 @@ def _refuse_collisions(jobs: list[Job]) -> None:
     folders = {source.parent for source in sources}
     seen: dict[str, Path] = {}
     for job in jobs:
-        key = str(job.target.resolve()).casefold()  # two names that differ in case are one file on many systems
+        # names that differ in case, or in how an accent is written, are one file on many systems
+        key = unicodedata.normalize("NFC", str(job.target.resolve())).casefold()
         if key in seen and seen[key].resolve() == job.source.resolve():
             raise ConfigError(f"{job.source} is given twice")
         if key in seen:
             raise ConfigError(f"{seen[key]} and {job.source} would both become {job.target}; anonymize them separately")
         seen[key] = job.source
+        if job.target.is_dir():
+            raise ConfigError(f"output {job.target} is a folder already; give another --output")
         if job.target.resolve() in sources or job.target.parent.resolve() in folders:
             raise ConfigError(f"output {job.target} lies in a folder of inputs; give another --output")
         if job.target.exists() and any(job.target.samefile(source) for source in sources):

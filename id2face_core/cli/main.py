@@ -50,6 +50,8 @@ def _add_anonymize(parser: argparse.ArgumentParser) -> None:
     add("--keep", action="append", default=[], metavar="ATTR", help="keep an attribute of the person; repeatable")
     add("--set", action="append", default=[], type=_assignment, metavar="ATTR=VALUE",
         help="give the new face an attribute; repeatable")  # fmt: skip
+    add("--detector", action="append", default=[], metavar="NAME",
+        help="centerface (default), an SCRFD .onnx file, or insightface:PACK; repeatable: what any of them finds")  # fmt: skip
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps, xpu (default: %(default)s)")
     add("--report", type=Path, metavar="FILE.json", help="write what was done to each face")
     add("--no-progress", action="store_true", help="no progress bar")
@@ -75,6 +77,8 @@ def _assignment(text: str) -> tuple[str, float | str]:
     name, equals, value = text.partition("=")
     if not (name and equals and value):
         raise argparse.ArgumentTypeError(f"{text!r} is not ATTR=VALUE")
+    if value[0] in "+-":  # the sign tells "10 years older" from "10 years": only the text keeps it
+        return name, value
     try:
         return name, float(value)
     except ValueError:

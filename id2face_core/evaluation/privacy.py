@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ class Judge:
     def __init__(self, auditor: Auditor, threshold: Threshold, set_name: str, samples: Sequence[Sample]) -> None:
         self.auditor, self.threshold, self.set_name, self.samples = auditor, threshold, set_name, samples
         self.real = embed_all(auditor, samples)
+        self.position = {sample.name: i for i, sample in enumerate(samples)}
         people = [s.person for s in samples]
         first, second = pairs(people, same=True)
         self.others = np.concatenate([first, second]), np.concatenate([second, first])  # ordered: probe, photo
@@ -89,14 +90,25 @@ class Judge:
         return [row]
 
 
-def identity_channel(outcomes: Sequence[Outcome], judge: Judge) -> Mapping[str, Any]:
-    """Own identity put back: share above the FAR 1e-2 threshold; the identity channel works when it is >= 50 %."""
-    scores = [
-        judge.auditor.scores(judge.auditor.embed(o.picture, o.sample.points), judge.real[i])
-        for i, o in enumerate(outcomes)
-        if o.picture is not None
-    ]
-    return rate(np.array(scores), judge.threshold.scores[1e-2], len(outcomes) - len(scores)).as_dict()
+def identity_channel(outcomes: Sequence[Outcome], judge: Judge, detector: Detector) -> Row:
+    """Own identity put back: shares above the FAR 1e-2 threshold, composed and raw, against the same photograph.
+
+    The channel works when they are >= 50 %. A face that was rejected or is not found counts as not found again.
+    """
+    composed, raw = [], []
+    for o in outcomes:
+        i = judge.position[o.sample.name]
+        if o.picture is not None:
+            composed.append(float(judge.auditor.scores(judge.auditor.embed(o.picture, o.sample.points), judge.real[i])))
+        face = None if o.rendering is None else detector.find(o.rendering)
+        if o.rendering is not None and face is not None:
+            raw.append(float(judge.auditor.scores(judge.auditor.embed(o.rendering, face[1]), judge.real[i])))
+    limit = judge.threshold.scores[1e-2]
+    row: Row = {"set": judge.set_name, "auditor": judge.auditor.name, "trained": judge.auditor.trained}
+    for name, scores in (("composed", composed), ("raw", raw)):
+        hits = sum(score > limit for score in scores)
+        row[name] = {"hits": hits, "trials": len(outcomes), "mean": float(np.mean(scores)) if scores else None}
+    return row
 
 
 def diversity(auditor: Auditor, pictures: Sequence[np.ndarray], points: np.ndarray) -> dict[str, Any]:

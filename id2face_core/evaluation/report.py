@@ -12,11 +12,16 @@ ORDER = ("A1a another photo", "A1b same photo", "A1c raw new face", "strangers",
 
 def markdown(figures: Mapping[str, Any]) -> str:
     """The whole report."""
-    parts = ["# Figures", _preamble(figures), _thresholds(figures["thresholds"])]
+    parts = ["# Figures", _preamble(figures)]
+    if figures.get("gates"):
+        parts.append(_gates(figures["gates"]))
+    parts.append(_thresholds(figures["thresholds"]))
     for trained in (False, True):
         rows = [r for r in figures["privacy"] if r["trained"] is trained]
         if rows:
             parts.append(_privacy(rows, trained))
+    if figures.get("identity_channel"):
+        parts.append(_channel(figures["identity_channel"]))
     parts += [_utility(name, u) for name, u in figures.get("utility", {}).items()]
     if figures.get("diversity"):
         lines = [
@@ -40,6 +45,29 @@ def _preamble(figures: Mapping[str, Any]) -> str:
         "or an undetected rendering counts as found. Pairs that share a picture are not independent: the intervals "
         "(exact binomial, 95 %) are then too narrow. These recognisers are small: not found by them is not unfindable."
     )
+
+
+def _gates(rows: Sequence[Mapping[str, Any]]) -> str:
+    lines = ["## Worst cases", "| figure | limit | worst | where | met |", "|---|---|---|---|---|"]
+    words = {True: "yes", False: "**no**", None: "-"}
+    lines += [f"| {r['figure']} | {r['limit']} | {r['value']} | {r['where']} | {words[r['met']]} |" for r in rows]
+    return "\n".join(lines)
+
+
+def _channel(rows: Sequence[Mapping[str, Any]]) -> str:
+    lines = [
+        "## Own identity put back: share found again at FAR 1e-2 (should be >= 50 %)",
+        "| set | recogniser | raw new face | mean score | composed | mean score |", "|---|---|---|---|---|---|",
+    ]  # fmt: skip
+    for r in sorted(rows, key=lambda r: r["raw"]["hits"] / max(r["raw"]["trials"], 1)):
+        cells = [c for part in (r["raw"], r["composed"]) for c in (share(part), _score(part["mean"]))]
+        name = r["auditor"] + (" (took part in training)" if r["trained"] else "")
+        lines.append(f"| {r['set']} | {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _score(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
 
 
 def _thresholds(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -13,14 +13,18 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ..options import AnonymizeOptions
+from ..errors import ConfigError
+from ..options import PRESETS, AnonymizeOptions
 from .auditors import Auditor, load_auditors
+from .cache import CachedAuditor
+from .channel import put_back
 from .detection import Detector, load_detectors
 from .frechet import FeatureNetwork, distance_with_floor
+from .gates import gates
 from .grids import contact_sheet, face_window
 from .outcomes import Outcome, Product, run_product
 from .people import person_figures
-from .privacy import Judge, diversity
+from .privacy import Judge, diversity, identity_channel
 from .report import markdown
 from .sets import Sample, load_set
 from .thresholds import Threshold, fit_threshold, load_pool, pool_of
@@ -28,28 +32,36 @@ from .utility import FaceReader, utility_figures
 
 log = logging.getLogger("id2face.evaluation")
 GRID_CELLS = 64
+PUT_BACK = 40  # pictures of a set whose own identity is put back
+ALL = "all sets"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What to run. seeds: of the diversity figure, 0 leaves it out. product None: controls only."""
+    """What to run. seeds: of the diversity figure, 0 leaves it out. cache: folder of embeddings; None: the output."""
 
     data_dir: Path
     output: Path
     sets: tuple[str, ...]
     preset: str = "balanced"
     seed: int = 0
-    limit: int | None = None
+    limit: tuple[int, ...] = ()  # pictures of each set, or one number for all
     seeds: int = 0
     auditors: tuple[str, ...] | None = None
     controls: bool = True
+    cache: Path | None = None
 
 
 def evaluate(plan: Plan, product: Product | None) -> dict[str, Any]:
     """Run, write figures.json, figures.md and the grids, and return the figures."""
     plan.output.mkdir(parents=True, exist_ok=True)
-    samples = {name: load_set(plan.data_dir, name, plan.limit) for name in plan.sets}
-    auditors = load_auditors(plan.data_dir, plan.auditors)
+    limits = plan.limit * len(plan.sets) if len(plan.limit) == 1 else plan.limit or (None,) * len(plan.sets)
+    if len(limits) != len(plan.sets):
+        raise ConfigError(f"{len(limits)} limits for {len(plan.sets)} sets; give one, or one for each")
+    samples = {name: load_set(plan.data_dir, name, n) for name, n in zip(plan.sets, limits, strict=True)}
+    cache = plan.cache or plan.output
+    cache.mkdir(parents=True, exist_ok=True)
+    auditors = [CachedAuditor(a, cache) for a in load_auditors(plan.data_dir, plan.auditors)]
     thresholds = fit_all(auditors, plan)
     detectors = load_detectors(plan.data_dir)
     options = AnonymizeOptions(seed=plan.seed, preset=plan.preset)
@@ -58,12 +70,13 @@ def evaluate(plan: Plan, product: Product | None) -> dict[str, Any]:
         assert product is not None
         outcomes[name] = run_product(product, samples[name], options, lambda i, n, name=name: _tell(name, i, n))  # type: ignore[misc]
         _write_grid(plan.output / f"grid_{name}.png", outcomes[name])
+    own = _own_identities(plan, product, samples)
     figures: dict[str, Any] = {
         "schema": "id2face-evaluation/1", "preset": plan.preset, "seed": plan.seed,
         "pictures": {name: len(s) for name, s in samples.items()},
         "states": {name: Counter(_state(o) for o in found) for name, found in outcomes.items()},
         "thresholds": [_threshold_row(a, t) for (a, _), t in thresholds.items()],
-        "privacy": [], "utility": {}, "diversity": [],
+        "privacy": [], "identity_channel": [], "utility": {}, "diversity": [],
     }  # fmt: skip
     for auditor in auditors:
         for name, chosen in samples.items():
@@ -71,10 +84,14 @@ def evaluate(plan: Plan, product: Product | None) -> dict[str, Any]:
             figures["privacy"] += judge.real_rows() + (judge.control_rows() if plan.controls else [])
             if name in outcomes:
                 figures["privacy"] += judge.product_rows(outcomes[name], detectors[0])
+            if name in own:
+                figures["identity_channel"].append(identity_channel(own[name], judge, detectors[0]))
             log.info("%s judged %s", auditor.name, name)
+        auditor.save()
     if product is not None:
         _add_utility(figures, plan, outcomes, detectors, product)
         figures["diversity"] = _diversity(plan, product, samples, auditors, options)
+    figures["gates"] = gates(figures)
     write(figures, plan.output)
     return figures
 
@@ -86,6 +103,8 @@ def fit_all(auditors: Sequence[Auditor], plan: Plan) -> dict[tuple[str, str], Th
         real = load_pool(plan.data_dir, pool)
         for auditor in auditors:
             fits[auditor.name, pool] = fit_threshold(auditor, pool, real)
+            if isinstance(auditor, CachedAuditor):
+                auditor.save()
             log.info("threshold of %s on %s: %s", auditor.name, pool, fits[auditor.name, pool].scores)
     return fits
 
@@ -101,7 +120,8 @@ def _add_utility(
 ) -> None:
     reader, features = FaceReader(plan.data_dir), FeatureNetwork(plan.data_dir)
     parts = getattr(product, "parts", None)
-    for name, found in outcomes.items():
+    pooled = [o for found in outcomes.values() for o in found]
+    for name, found in (outcomes | {ALL: pooled} if len(outcomes) > 1 else outcomes).items():
         rng = np.random.default_rng(plan.seed)
         figures["utility"][name] = utility_figures(found, reader, detectors, rng)
         done = [o for o in found if o.status == "anonymized" and o.picture is not None]
@@ -110,6 +130,18 @@ def _add_utility(
         figures["utility"][name]["frechet_mobilenetv2"] = distance_with_floor(real, new, rng)
         if parts is not None:
             figures["utility"][name]["person"] = person_figures(found, parts.mesh, parts.extractor)
+
+
+def _own_identities(plan: Plan, product: Any, samples: dict[str, list[Sample]]) -> dict[str, list[Outcome]]:
+    """The control of the identity channel; empty without controls or for a product whose parts are not open."""
+    parts = getattr(product, "parts", None)
+    if parts is None or not plan.controls:
+        return {}
+    preset = PRESETS[plan.preset]
+    return {
+        name: [put_back(parts, sample, preset, plan.seed + i) for i, sample in enumerate(chosen[:PUT_BACK])]
+        for name, chosen in samples.items()
+    }
 
 
 def _diversity(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from ..attributes.geometry import BLENDSHAPE_POINTS
 from ..errors import AssetMissingError
 from ..faces.alignment import arcface_matrix, invert, transform_points, warp
 from ..faces.landmarks import roi_matrix
+from .expression import kept_openings, openings
 from .outcomes import Outcome
 
 PATCHES = {"left cheek": (50, 205, 187), "right cheek": (280, 425, 411), "forehead": (151, 108, 337)}  # mesh points
@@ -25,13 +27,17 @@ BACKGROUND_TOLERANCE = 0
 
 @dataclass(frozen=True)
 class Reading:
-    """pose: yaw, pitch, roll in degrees; blendshapes [52]; gaze [2] in degrees in the head; skin Lab [P, 3]."""
+    """pose: yaw, pitch, roll in degrees; blendshapes [52]; gaze [2] in degrees in the head; skin Lab [P, 3].
+
+    openings [2]: of mouth and eyes, see `expression.openings`.
+    """
 
     pose: np.ndarray = field(repr=False)
     blendshapes: np.ndarray = field(repr=False)
     gaze: np.ndarray = field(repr=False)
     skin: np.ndarray = field(repr=False)
     sharpness: float
+    openings: np.ndarray = field(repr=False)
 
 
 class FaceReader:
@@ -52,13 +58,20 @@ class FaceReader:
         self._shapes: Any = Interpreter(model_path=str(marks / "face_blendshapes.tflite"), num_threads=1)
         for net in (self._points, self._shapes):
             net.allocate_tensors()
+        self._known: dict[bytes, Reading] = {}
 
     def read(self, picture: np.ndarray, points: np.ndarray) -> Reading:
-        """Read the face at five points of a uint8 RGB picture."""
+        """Read the face at five points of a uint8 RGB picture; the same face is read once."""
+        key = hashlib.sha256(picture.tobytes() + points.tobytes()).digest()
+        if key not in self._known:
+            self._known[key] = self._read(picture, points)
+        return self._known[key]
+
+    def _read(self, picture: np.ndarray, points: np.ndarray) -> Reading:
         mesh = self._fit(picture, points)
         return Reading(
             self._read_pose(picture, points), self._read_shapes(mesh), gaze_degrees(mesh),
-            skin_lab(picture, mesh), sharpness(picture, points),
+            skin_lab(picture, mesh), sharpness(picture, points), openings(mesh),
         )  # fmt: skip
 
     def _fit(self, picture: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -127,6 +140,12 @@ def skin_lab(picture: np.ndarray, mesh: np.ndarray) -> np.ndarray:
     return rgb_to_lab(np.array(colours))
 
 
+def tone_angle(skin: np.ndarray) -> float:
+    """Individual typology angle of patches Lab [P, 3], in degrees (Chardon et al. 1991): light above 41, dark below 10."""
+    lightness, _, yellow = skin.mean(axis=0)
+    return float(np.degrees(np.arctan2(lightness - 50, yellow)))
+
+
 def sharpness(picture: np.ndarray, points: np.ndarray) -> float:
     """Variance of the Laplacian of the aligned grey face (112 px)."""
     crop = warp(picture, arcface_matrix(points), 112)
@@ -162,7 +181,9 @@ def utility_figures(
     figures["anonymized"] = len(done)
     for name, error in ERRORS.items():
         figures[name] = {"error": _mean(error, before, after), "random_pair": _mean(error, before, shuffled)}
-    figures["skin_lab"]["two_photos"] = _two_photos([o.sample.person for o in done], before)
+    for name in ("skin_lab", "skin_ita_degrees"):
+        figures[name]["two_photos"] = _two_photos(ERRORS[name], [o.sample.person for o in done], before)
+    figures |= kept_openings([r.openings for r in before], [r.openings for r in after])
     ratio = [a.sharpness / max(b.sharpness, 1e-6) for a, b in zip(after, before, strict=True)]
     figures["sharpness_ratio"] = {"median": float(np.median(ratio)), "random_pair": None}
     return figures
@@ -173,6 +194,7 @@ ERRORS: dict[str, Callable[[Reading, Reading], float]] = {
     "blendshapes": lambda a, b: float(np.abs(a.blendshapes - b.blendshapes).mean()),
     "gaze_degrees": lambda a, b: float(np.linalg.norm(a.gaze - b.gaze)),
     "skin_lab": lambda a, b: float(np.linalg.norm(a.skin - b.skin, axis=-1).mean()),
+    "skin_ita_degrees": lambda a, b: abs(tone_angle(a.skin) - tone_angle(b.skin)),
 }
 
 
@@ -188,7 +210,9 @@ def _mean(error: Callable[[Reading, Reading], float], a: Sequence[Reading], b: S
     return float(np.mean([error(x, y) for x, y in zip(a, b, strict=True)]))
 
 
-def _two_photos(people: Sequence[str], readings: Sequence[Reading]) -> float | None:
-    """Skin error between two photographs of one person; None where nobody has two."""
+def _two_photos(
+    error: Callable[[Reading, Reading], float], people: Sequence[str], readings: Sequence[Reading]
+) -> float | None:
+    """Error between two photographs of one person; None where nobody has two."""
     pairs = [(i, j) for i in range(len(people)) for j in range(i) if people[i] == people[j]]
-    return float(np.mean([ERRORS["skin_lab"](readings[i], readings[j]) for i, j in pairs])) if pairs else None
+    return float(np.mean([error(readings[i], readings[j]) for i, j in pairs])) if pairs else None

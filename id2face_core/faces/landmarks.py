@@ -31,7 +31,7 @@ class LandmarkModel(Protocol):
     def fit(self, picture: np.ndarray, points5: np.ndarray) -> Mesh: ...
 
 
-class _LiteNetwork:
+class LiteNetwork:
     """One .tflite file: a float32 picture in, a list of flat arrays out (in the file's order of outputs)."""
 
     def __init__(self, path: Path) -> None:
@@ -69,8 +69,8 @@ class MeshNetwork:
     """Mesh and irises of one face. Not thread-safe: LiteRT's interpreters hold their tensors."""
 
     def __init__(self, mesh_path: Path, iris_path: Path) -> None:
-        self._mesh = _LiteNetwork(mesh_path)
-        self._iris = _LiteNetwork(iris_path)
+        self._mesh = LiteNetwork(mesh_path)
+        self._iris = LiteNetwork(iris_path)
 
     @classmethod
     def from_folder(cls, folder: Path) -> MeshNetwork:

@@ -23,6 +23,8 @@ class ScrfdDetector:
 
     def __init__(self, path: Path, threshold: float = 0.4, max_side: int = 960) -> None:
         self.threshold, self.max_side = threshold, max_side
+        if not Path(path).is_file():
+            raise AssetMissingError(f"detector {path} does not exist; give the path of an SCRFD .onnx file")
         self._session = onnx_session(path)
         self._input = self._session.get_inputs()[0].name
         if len(self._session.get_outputs()) != 3 * len(STRIDES):

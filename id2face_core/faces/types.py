@@ -26,6 +26,25 @@ class Mesh:
     score: float
 
 
+@dataclass(frozen=True)
+class SoftMask:
+    """A mask of a picture that is kept only where it is not 0: float32 [h, w] in 0..1, its corner at x0, y0."""
+
+    x0: int
+    y0: int
+    share: np.ndarray = field(repr=False)
+
+    def window(self, x0: int, y0: int, x1: int, y1: int) -> np.ndarray:
+        """Float32 [y1 - y0, x1 - x0]: rows y0:y1 and columns x0:x1 of the picture's mask."""
+        out = np.zeros((y1 - y0, x1 - x0), dtype=np.float32)
+        left, top = max(x0, self.x0), max(y0, self.y0)
+        right, bottom = min(x1, self.x0 + self.share.shape[1]), min(y1, self.y0 + self.share.shape[0])
+        if left < right and top < bottom:
+            part = self.share[top - self.y0 : bottom - self.y0, left - self.x0 : right - self.x0]
+            out[top - y0 : bottom - y0, left - x0 : right - x0] = part
+        return out
+
+
 class FaceDetector(Protocol):
     """Anything that finds faces with five points in a uint8 RGB picture [H, W, 3]."""
 

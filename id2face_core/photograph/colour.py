@@ -1,54 +1,57 @@
-"""Light and tone of the source on the new face."""
+"""Tone and direction of the source's light on the new face."""
 
 from __future__ import annotations
 
 import numpy as np
 from PIL import Image
-from scipy.ndimage import gaussian_filter
 
 from ..colour import lab_to_rgb, rgb_to_lab
 
-WORK = 160  # low frequencies are worked out at this many pixels a side
-TRANSPORT = 0.9
+WORK = 128  # the light is fitted at this many pixels a side
+ROUNDS = 4
+OUTLIER = 14.0  # Lab difference at which a pixel (brow, glasses, hair) counts half
 MAX_SHIFT = np.array([45.0, 25.0, 25.0])  # Lab
 
 
-def _resize(x: np.ndarray, size: tuple[int, int], method: Image.Resampling) -> np.ndarray:
+def _reduced(x: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     planes = np.atleast_3d(x)
     images = (Image.fromarray(planes[..., i].astype(np.float32)) for i in range(planes.shape[2]))
-    out = [np.asarray(image.resize(size, method)) for image in images]
-    return np.stack(out, axis=-1)
+    return np.stack([np.asarray(image.resize(size, Image.Resampling.BOX)) for image in images], axis=-1)
 
 
-def _masked_blur(x: np.ndarray, weight: np.ndarray, sigma: float) -> np.ndarray:
-    """Gaussian mean of x [h, w, c] over the pixels with weight [h, w]."""
-    total = gaussian_filter(weight, sigma, mode="constant")[..., None]
-    return gaussian_filter(x * weight[..., None], (sigma, sigma, 0), mode="constant") / np.maximum(total, 1e-4)
-
-
-def transport(source: np.ndarray, rendering: np.ndarray, mask: np.ndarray, width: float) -> np.ndarray:
-    """Give the rendering the source's low frequencies, in Lab.
+def relight(source: np.ndarray, rendering: np.ndarray, mask: np.ndarray, width: float) -> np.ndarray:
+    """Give the rendering the source's tone, and the side that its light comes from, in Lab.
 
     Args:
-        source, rendering: float [h, w, 3] 0..255, the same window; mask: [h, w]; width: of the face, in pixels.
+        source, rendering: float [h, w, 3] 0..255, the same window; mask: [h, w], where both show skin; width: of the
+            face, in pixels.
 
     Returns:
         float32 [h, w, 3].
 
-    Two scales: 0.22 face widths for light and tone; near the mask's edge 0.07, so that the seam has nothing to show.
+    A plane a channel, fitted robustly: nine numbers carry light but no features. The source's low frequencies at 0.22 face
+    widths in its place carry identity: lfw10, w600k_mbf, N = 100, mean cosine with the same photo .237 instead of .207.
     """
     height, columns = mask.shape
     scale = min(1.0, WORK / max(height, columns))
     size = (max(2, round(columns * scale)), max(2, round(height * scale)))
-    small_s, small_r, small_m = (_resize(x, size, Image.Resampling.BOX) for x in (source, rendering, mask))
-    weight = np.clip(small_m[..., 0], 0, 1)
-    lab_s, lab_r = rgb_to_lab(small_s), rgb_to_lab(small_r)
-    difference = lab_s - lab_r
-    unit = width * scale
-    tone = _masked_blur(difference, weight + 1e-6, 0.22 * unit) * TRANSPORT
-    tone = np.clip(tone, -MAX_SHIFT, MAX_SHIFT)
-    edge = 4 * weight * (1 - weight)
-    near = np.clip(_masked_blur(difference - tone, edge + 1e-6, 0.07 * unit), -MAX_SHIFT / 2, MAX_SHIFT / 2)
-    closeness = np.clip(gaussian_filter(edge, 0.05 * unit) / 0.35, 0, 1)[..., None]
-    shift = _resize(tone + near * closeness, (columns, height), Image.Resampling.BICUBIC)
-    return lab_to_rgb(rgb_to_lab(rendering) + shift)
+    small_s, small_r, small_m = (_reduced(x, size) for x in (source, rendering, mask))
+    weight = np.clip(small_m[..., 0], 0, 1).ravel().astype(np.float64)
+    if weight.sum() < 4:
+        return rendering.astype(np.float32)
+    difference = (rgb_to_lab(small_s) - rgb_to_lab(small_r)).reshape(-1, 3).astype(np.float64)
+    basis = _planes(size, (columns, height), width).reshape(-1, 3)
+    fit, trust = np.zeros((3, 3)), weight
+    for _ in range(ROUNDS):
+        lhs = basis.T @ (basis * trust[:, None]) + 1e-3 * weight.sum() * np.diag([0.0, 1, 1])
+        fit = np.linalg.solve(lhs, basis.T @ (difference * trust[:, None]))
+        trust = weight / (1 + np.square(np.linalg.norm(difference - basis @ fit, axis=1) / OUTLIER))
+    shift = np.clip(_planes((columns, height), (columns, height), width) @ fit, -MAX_SHIFT, MAX_SHIFT)
+    return lab_to_rgb(rgb_to_lab(rendering) + shift.astype(np.float32))
+
+
+def _planes(size: tuple[int, int], full: tuple[int, int], width: float) -> np.ndarray:
+    """1, x, y over a window of `full` (w, h) pixels at `size` samples; x, y in face widths from the middle, within +-0.5."""
+    x, y = ((np.arange(n) + 0.5) / n - 0.5 for n in size)
+    grid = np.stack(np.meshgrid(x * full[0], y * full[1]), axis=-1) / width
+    return np.concatenate([np.ones((size[1], size[0], 1)), np.clip(grid, -0.5, 0.5)], axis=-1)

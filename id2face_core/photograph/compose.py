@@ -7,13 +7,19 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..errors import ConfigError, FaceRejectedError
-from ..faces.types import Mesh
-from .colour import transport
+from ..faces.types import Mesh, SoftMask
+from .blend import join, spread
+from .colour import relight
 from .grain import match
-from .mask import HAIR_RENDERING, core_mask, hair_share, soft_mask
-from .warp import Box, face_width, warp_rendering
+from .hair import hair_share, without_hair
+from .head import clear_head, head_mask, read_hair, rounded, tone_hair
+from .mask import core_mask, soft_mask
+from .warp import Box, backward_map, face_width
 
 REGIONS = ("oval", "face", "head")
+MAX_COVERED = 0.25  # a face whose features are hidden further than this is not replaced
+FEATURES = [159, 145, 386, 374, 1, 13, 14]  # lids of both eyes, nose tip, lips: none may be hidden
+CERTAIN = 0.9  # share of the person from which a pixel's colour has nothing of the background in it
 
 
 @dataclass(frozen=True)
@@ -25,8 +31,8 @@ class ComposeOptions:
     """
 
     region: str = "face"
-    erode: float = 0.01
-    feather: float = 0.06
+    erode: float = 0.0
+    feather: float = 0.1
     move_gaze: bool = True
     colour: bool = True
     grain: bool = True
@@ -63,6 +69,10 @@ def compose(
     rendering_mesh: Mesh,
     options: ComposeOptions,
     rng: np.random.Generator,
+    *,
+    occluder: SoftMask | None = None,
+    person: SoftMask | None = None,
+    rendering_person: SoftMask | None = None,
 ) -> Composite:
     """Replace one face.
 
@@ -70,29 +80,82 @@ def compose(
         picture: uint8 [H, W, 3]; it is not changed. source_mesh: of the face in it.
         rendering: uint8 [S, S', 3], the new face; rendering_mesh: its mesh.
         rng: for the grain.
+        occluder: what is in front of the face and stays; see `faces.occlusion`.
+        person: the people in the picture; rendering_person: the person in the rendering, so that nothing of its
+            background gets in. See `faces.person`. Region `head` is an ellipse unless it has both.
 
     Raises:
-        FaceRejectedError: "outside" when the face has no pixels in the picture.
+        FaceRejectedError: "outside" when the face has no pixels in the picture; "occluded" when the occluder covers an
+            eye, the nose or the mouth, or a quarter of them in all.
     """
     box = _window(source_mesh, picture.shape, options.region)
     points, width = source_mesh.points[:, :2].astype(np.float64), face_width(source_mesh.points)
-    source = picture[box.y0 : box.y1, box.x0 : box.x1].astype(np.float32)
-    new = warp_rendering(rendering, rendering_mesh, source_mesh, box, options.move_gaze)
-    wide = options.region == "head"
-    mask = soft_mask(points, box, options.region, options.erode, 2.5 * options.feather if wide else options.feather)
-    if options.keep_fringe and not wide:
-        fringe = np.maximum(hair_share(source, points, box), hair_share(new, points, box, HAIR_RENDERING))
-        mask = mask * (1 - fringe)
-    mask = np.maximum(mask, core_mask(points, box))
+    cut = slice(box.y0, box.y1), slice(box.x0, box.x1)
+    source = picture[cut].astype(np.float32)
+    where = backward_map(rendering_mesh, source_mesh, box, options.move_gaze)
+    new, body = where.sample(rendering).clip(0, 255), None
+    if rendering_person is not None:
+        body = where.sample(rounded(rendering_person.window(0, 0, *rendering.shape[1::-1]))[..., None], "zeros")[..., 0].clip(
+            0, 1
+        )
+        new = spread(new, np.clip((body - CERTAIN + 0.1) / 0.1, 0, 1))
+    drawn = np.zeros(box.shape, dtype=np.float32)
+    if options.keep_fringe and options.region != "head":
+        new, drawn = without_hair(new, points, box)
+    skin = soft_mask(points, box, "oval", 0.05, 0.05)
     if options.colour:
-        face = np.minimum(mask, soft_mask(points, box, "face")) if wide else mask
-        new = transport(source, new, face, width)
+        new = relight(source, new, skin if body is None else skin * body, width)
     if options.grain:
-        new = match(source, new, soft_mask(points, box, "oval", 0.05, 0.05), rng)
-    blended = source + mask[..., None] * (new - source)
+        new = match(source, new, skin, where.scale, rng)
+    canvas, cleared = source, np.zeros(box.shape, dtype=np.float32)
+    if options.region != "head":
+        mask = _face_mask(source, body, points, box, options)
+    elif body is None or person is None:
+        mask = soft_mask(points, box, "head", 0.0, 0.15)
+    else:
+        around = person.window(*box.corners)
+        own, old = read_hair(new, points, box, body), read_hair(source, points, box, around)
+        mask = head_mask(points, box, body, own)
+        new = tone_hair(new, points, box, own, old)
+        canvas, cleared = clear_head(source, points, box, around, old, own, rng)
+    core = core_mask(points, box)
+    mask = np.maximum(mask, core)
+    # where skin was drawn over the new face's hair, the source's forehead gives the light
+    blended = join(canvas, new, mask, np.maximum(mask * (1 - drawn), core), width)
+    replaced = np.maximum(mask, cleared)
+    hidden = None if occluder is None else occluder.window(*box.corners)
+    if hidden is not None and hidden.any():
+        stays = _in_front(hidden, core, points, box)
+        blended = blended + stays[..., None] * (source - blended)
+        replaced = replaced * (1 - stays)
+    return _written(picture, box, blended, replaced)
+
+
+def _in_front(occluder: np.ndarray, core: np.ndarray, points: np.ndarray, box: Box) -> np.ndarray:
+    """What stays of an occluder [h, w] in front of the face, 0..1. Raises FaceRejectedError("occluded")."""
+    stays = np.clip(occluder, 0, 1).astype(np.float32)
+    features = np.clip(np.rint(points[FEATURES] - box.origin), 0, np.array(box.shape[::-1]) - 1).astype(int)
+    covered = float((stays * core).sum() / max(float(core.sum()), 1.0))
+    if covered > MAX_COVERED or float(stays[features[:, 1], features[:, 0]].max()) > 0.5:
+        raise FaceRejectedError("occluded", f"{100 * covered:.0f} % of eyes, nose and mouth lie behind something")
+    # no mixed pixels of the source's own features at the edge
+    return stays * (1 - core) + np.clip(2 * stays - 1, 0, 1) * core
+
+
+def _face_mask(source: np.ndarray, body: np.ndarray | None, points: np.ndarray, box: Box, options: ComposeOptions) -> np.ndarray:
+    """Mask of the regions that leave the head's outline to the source, float32 [h, w]."""
+    mask = soft_mask(points, box, options.region, options.erode, options.feather)
+    if body is not None:
+        mask = mask * body
+    if options.keep_fringe:
+        mask = mask * (1 - hair_share(source, points, box))
+    return mask
+
+
+def _written(picture: np.ndarray, box: Box, blended: np.ndarray, replaced: np.ndarray) -> Composite:
     out, full = picture.copy(), np.zeros(picture.shape[:2], dtype=np.float32)
-    touched = mask > 1 / 512
+    touched = replaced > 1 / 512
     window = out[box.y0 : box.y1, box.x0 : box.x1]
     window[touched] = np.clip(np.rint(blended[touched]), 0, 255).astype(np.uint8)
-    full[box.y0 : box.y1, box.x0 : box.x1] = np.where(touched, mask, 0)
+    full[box.y0 : box.y1, box.x0 : box.x1] = np.where(touched, replaced, 0)
     return Composite(out, full)

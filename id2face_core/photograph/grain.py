@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
+from .blend import smooth
+
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 MAX_BLUR = 4.0  # pixels
+MAX_SHARPEN = 2.0
 MAX_GRAIN = 14.0  # standard deviation, 0..255
 
 
@@ -25,18 +28,26 @@ def noise_level(luma: np.ndarray, weight: np.ndarray) -> float:
     return float(np.median(np.abs(diagonal[inside])) / 0.6745) if inside.sum() > 30 else 0.0
 
 
-def match(source: np.ndarray, rendering: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def match(source: np.ndarray, rendering: np.ndarray, mask: np.ndarray, scale: float, rng: np.random.Generator) -> np.ndarray:
     """Blur the rendering until its fine detail is no stronger than the source's, then add the source's grain.
 
-    source, rendering: float [h, w, 3] 0..255; mask: [h, w]. Returns float32 [h, w, 3].
+    An enlarged rendering is sharpened towards the source's detail, no further than enlarging took away.
+
+    Args:
+        source, rendering: float [h, w, 3] 0..255; mask: [h, w]; scale: how much the rendering was enlarged.
+
+    Returns:
+        float32 [h, w, 3].
     """
     luma_s = source @ LUMA
-    aim = _detail(luma_s, mask, 2.0)
-    sigma, out = 0.0, rendering
-    for candidate in (0.5, 0.8, 1.2, 1.7, 2.4, 3.2, MAX_BLUR):
+    aim, out = _detail(luma_s, mask, 2.0), rendering
+    have = _detail(rendering @ LUMA, mask, 2.0)
+    if scale > 1 and 0 < have < 0.9 * aim:
+        edges = (rendering @ LUMA) - smooth(rendering @ LUMA, 0.8 * scale)
+        out = rendering + min(aim / have - 1, MAX_SHARPEN * (scale - 1) + 0.3, 1.0) * edges[..., None]
+    for sigma in (0.5, 0.8, 1.2, 1.7, 2.4, 3.2, MAX_BLUR):
         if _detail(out @ LUMA, mask, 2.0) <= 1.1 * aim:
             break
-        sigma = candidate
         out = gaussian_filter(rendering, (sigma, sigma, 0))
     missing = noise_level(luma_s, mask) ** 2 - noise_level(out @ LUMA, mask) ** 2
     if missing <= 0.25:

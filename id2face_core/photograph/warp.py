@@ -28,7 +28,7 @@ EYES = (
 )
 REACH = 0.18  # how far inwards the oval's pull is felt, in face widths
 RINGS = (1.25, 1.8, 3.0)  # copies of the oval further out carry the map beyond the mesh
-NODES = 72  # the map is evaluated on so many nodes a side; between them it is bilinear
+NODES = 56  # the map is evaluated on so many nodes a side; between them it is bilinear
 MAX_GAZE_SHIFT = 0.14  # in widths of the eye
 
 
@@ -44,6 +44,10 @@ class Box:
     @property
     def origin(self) -> np.ndarray:
         return np.array([self.x0, self.y0], dtype=np.float64)
+
+    @property
+    def corners(self) -> tuple[int, int, int, int]:
+        return self.x0, self.y0, self.x1, self.y1
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -116,41 +120,45 @@ def _gaze_shift(source: Mesh, rendering: Mesh) -> list[tuple[np.ndarray, np.ndar
     return out
 
 
-def warp_rendering(picture: np.ndarray, mesh: Mesh, source: Mesh, box: Box, move_gaze: bool = True) -> np.ndarray:
-    """The rendering in the photograph's window.
+@dataclass(frozen=True)
+class BackwardMap:
+    """Where each pixel of a window comes from. at: float32 [h, w, 2], (x, y) in the rendering; scale: its enlargement."""
+
+    at: torch.Tensor
+    scale: float
+
+    def sample(self, planes: np.ndarray, padding: str = "reflection") -> np.ndarray:
+        """Rendering [S, S', C] uint8 or float -> float32 [h, w, C] in the same range; bicubic."""
+        images = [Image.fromarray(planes[..., i]) for i in range(planes.shape[2])]
+        full = images[0].size
+        if self.scale < 0.8:  # shrink with a proper filter first; the warp only interpolates
+            small = (max(8, round(full[0] * self.scale)), max(8, round(full[1] * self.scale)))
+            images = [image.resize(small, Image.Resampling.LANCZOS) for image in images]
+        pixels = torch.from_numpy(np.stack([np.asarray(image) for image in images])).float()[None]
+        grid = (self.at + 0.5) * 2 / torch.tensor(full) - 1
+        out = F.grid_sample(pixels, grid[None], mode="bicubic", padding_mode=padding, align_corners=False)
+        return out[0].permute(1, 2, 0).numpy()
+
+
+def backward_map(mesh: Mesh, source: Mesh, box: Box, move_gaze: bool = True) -> BackwardMap:
+    """The map from a window of the photograph to the rendering.
 
     Args:
-        picture: uint8 [S, S', 3] rendering; mesh: its mesh; source: the photograph's mesh.
-
-    Returns:
-        float32 [h, w, 3], 0..255.
+        mesh: of the rendering; source: of the photograph. move_gaze: the eyes look to where the source's do.
     """
     targets = _with_rings(target_points(source.points[:, :2].astype(np.float64), mesh.points[:, :2].astype(np.float64)))
     origins = _with_rings(mesh.points[:, :2].astype(np.float64))
-    scale = face_width(source.points) / face_width(mesh.points)
-    image = Image.fromarray(picture)
-    if scale < 0.8:  # shrink with a proper filter first; the warp only interpolates
-        small = (max(8, round(image.width * scale)), max(8, round(image.height * scale)))
-        ratio = np.array(small) / (image.width, image.height)
-        image = image.resize(small, Image.Resampling.LANCZOS)
-    else:
-        ratio = np.ones(2)
     height, width = box.shape
     xs, ys = (np.linspace(0, n - 1, NODES) for n in (width, height))
     nodes = np.stack(np.meshgrid(xs, ys), axis=-1).reshape(-1, 2) + box.origin
     where = piecewise_affine(targets, origins, nodes)
     fallback = transform_points(nodes, similarity(targets, origins))
     where = np.where(np.isfinite(where), where, fallback)
-    dense = F.interpolate(
-        torch.from_numpy(where.reshape(NODES, NODES, 2)).permute(2, 0, 1)[None], (height, width), mode="bilinear",
-        align_corners=True,
-    )[0].permute(1, 2, 0)  # fmt: skip
+    coarse = torch.from_numpy(where.reshape(NODES, NODES, 2)).permute(2, 0, 1)[None].float()
+    dense = F.interpolate(coarse, (height, width), mode="bilinear", align_corners=True)[0].permute(1, 2, 0)
     if move_gaze:
         for centre, shift, radius in _gaze_shift(source, mesh):
-            distance = (dense - torch.from_numpy(centre + shift)).square().sum(dim=2)
+            distance = (dense - torch.from_numpy(centre + shift).float()).square().sum(dim=2)
             fade = torch.exp(-0.5 * (distance / (1.1 * radius) ** 2) ** 2)[..., None]
-            dense = dense - fade * torch.from_numpy(shift)
-    grid = (dense + 0.5) * torch.from_numpy(ratio) * 2 / torch.tensor([image.width, image.height]) - 1
-    pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float()
-    out = F.grid_sample(pixels, grid[None].float(), mode="bicubic", padding_mode="reflection", align_corners=False)
-    return out[0].permute(1, 2, 0).clamp(0, 255).numpy()
+            dense = dense - fade * torch.from_numpy(shift).float()
+    return BackwardMap(dense, face_width(source.points) / face_width(mesh.points))

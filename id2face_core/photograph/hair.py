@@ -1,0 +1,105 @@
+"""Hair over foreheads: what hangs over the source's stays, what the rendering wears is not drawn onto it."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.ndimage import gaussian_filter, label, maximum_filter
+
+from ..colour import rgb_to_lab
+from .blend import enlarge, reduce, smooth, spread
+from .mask import BROWS, features_mask, soft_mask
+from .warp import Box, face_width
+
+WORK = 120  # pixels across a face in which hair is told from skin
+CHEEKS = [50, 280, 205, 425, 9, 151]  # skin in almost every picture
+SOURCE = (15.0, 28.0)  # Lab distance from the skin where hair begins and is certain
+RENDERING = (6.0, 12.0)  # a strand too many taken out costs nothing there
+STRANDS = (16.0, 26.0)  # below the brows, where shadows are darker
+BRIDGE = [193, 417, 122, 351]  # of the nose, where glasses sit
+GLASSES = 0.08
+
+
+def _upright(points: np.ndarray) -> tuple[np.ndarray, float]:
+    """Unit vector towards the forehead, and the height of the mesh."""
+    up = points[10] - points[152]
+    height = max(float(np.linalg.norm(up)), 1e-6)
+    return up / height, height
+
+
+def _above_brows(points: np.ndarray, box: Box) -> np.ndarray:
+    """0..1 weight of the forehead above the brows, float32 [h, w]."""
+    up, height = _upright(points)
+    y, x = np.mgrid[box.y0 : box.y1, box.x0 : box.x1]
+    level = float((points[BROWS] @ up).mean())
+    rise = x * up[0] + y * up[1] - level
+    return np.clip((rise / height - 0.05) / 0.05, 0, 1).astype(np.float32)
+
+
+def skin_distance(window: np.ndarray, points: np.ndarray, box: Box) -> np.ndarray:
+    """Lab distance from the colour of cheeks and brow ridge, float32 [h, w]. window: [h, w, 3] 0..255."""
+    unit = face_width(points)
+    factor = max(1, min(int(unit / WORK), min(box.shape) // 4))  # large faces need no finer look
+    small = reduce(window, factor)
+    height, width = small.shape[:2]
+    places = (points[CHEEKS] - box.origin + 0.5) / factor - 0.5
+    cheeks = np.clip(np.rint(places), 0, (width - 1, height - 1)).astype(int)
+    lab = rgb_to_lab(smooth(small, max(0.6, 0.008 * unit / factor)))
+    skin = np.median(lab[cheeks[:, 1], cheeks[:, 0]], axis=0)
+    distance = np.linalg.norm((lab - skin) * np.array([0.8, 1.0, 1.0], dtype=np.float32), axis=-1)
+    return enlarge(distance, factor, box.shape)
+
+
+def between(distance: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
+    """0..1: where a distance lies between two limits."""
+    return np.clip((distance - limits[0]) / (limits[1] - limits[0]), 0, 1).astype(np.float32)
+
+
+def hair_share(window: np.ndarray, points: np.ndarray, box: Box) -> np.ndarray:
+    """Where the source shows hair instead of skin, float32 [h, w] in 0..1.
+
+    Only above the brows and around the mesh: eyes, nose and mouth are always replaced, whatever covers them. `window` is
+    float [h, w, 3] 0..255.
+    """
+    unit = face_width(points)
+    place = np.maximum(_above_brows(points, box), 1 - soft_mask(points, box, "oval", 0.0, 0.04))
+    share = between(skin_distance(window, points, box), SOURCE) * place
+    certain, _ = label(share > 0.4)
+    reaching = np.unique(certain[soft_mask(points, box, "face", 0.0, 0.02) < 0.6])  # a fringe comes from outside
+    share = share * np.isin(certain, reaching[reaching > 0])
+    grown = maximum_filter(share, max(1, round(0.03 * unit)))
+    return np.clip(gaussian_filter(grown, max(0.6, 0.015 * unit)), 0, 1).astype(np.float32)
+
+
+def _extent(points: np.ndarray, box: Box) -> tuple[slice, slice]:
+    """Bounding box of points in a window, as slices; never empty."""
+    low = np.clip(np.floor(points.min(axis=0) - box.origin).astype(int), 0, np.array(box.shape[::-1]) - 1)
+    high = np.maximum(np.ceil(points.max(axis=0) - box.origin).astype(int), low + 1)
+    return slice(low[1], high[1]), slice(low[0], high[0])
+
+
+def without_hair(new: np.ndarray, points: np.ndarray, box: Box) -> tuple[np.ndarray, np.ndarray]:
+    """Skin drawn over the hair that the rendering wears on its forehead, and over strands that reach in from outside.
+
+    Eyes, brows, nose and mouth are left alone, and so is everything below the nose.
+
+    Args:
+        new: the warped rendering, float [h, w, 3] 0..255.
+
+    Returns:
+        (float32 [h, w, 3], share that was drawn over [h, w] in 0..1).
+    """
+    unit = face_width(points)
+    up, height = _upright(points)
+    y, x = np.mgrid[box.y0 : box.y1, box.x0 : box.x1]
+    level = ((x - points[1, 0]) * up[0] + (y - points[1, 1]) * up[1]) / height
+    high, free = _above_brows(points, box), 1 - features_mask(points, box)
+    distance = skin_distance(new, points, box)
+    hair, strands = between(distance, RENDERING) * high * free > 0.3, between(distance, STRANDS)
+    if float(strands[_extent(points[BRIDGE], box)].mean()) < GLASSES:  # the arms of glasses come from outside, too
+        pieces, _ = label(hair | (strands * np.clip(level / 0.1, 0, 1) * (1 - high) * free > 0.3))
+        reaching = np.unique(pieces[soft_mask(points, box, "oval", 0.0, 0.02) < 0.5])
+        hair |= np.isin(pieces, reaching[reaching > 0])
+    hair = maximum_filter(hair, 2 * max(1, round(0.035 * unit)) + 1)
+    skin = spread(new, (~hair & (soft_mask(points, box, "oval", 0.02, 0.02) > 0.5)).astype(np.float32))
+    share = smooth(hair.astype(np.float32), max(0.6, 0.015 * unit)) * (1 - features_mask(points, box, 0.01))
+    return (new + share[..., None] * (skin - new)).astype(np.float32), (share * high).astype(np.float32)

@@ -18,7 +18,7 @@ def _assert_unit(x: torch.Tensor) -> None:
 
 
 def test_encoder_gives_unit_vectors_and_survives_saving(tmp_path):
-    model = IdentityEncoder(dim=16, stages=((8, 1), (8, 1), (8, 1))).eval()
+    model = IdentityEncoder(dim=16, widths=(8, 8, 8), blocks=(1, 1, 1)).eval()
     out = model.embed(_crops(2))
     assert out.shape == (2, 16)
     _assert_unit(out)
@@ -28,11 +28,11 @@ def test_encoder_gives_unit_vectors_and_survives_saving(tmp_path):
 
 def test_encoder_refuses_another_size():
     with pytest.raises(ShapeError):
-        IdentityEncoder(dim=16, stages=((8, 1), (8, 1), (8, 1))).embed(_crops(1, 96))
+        IdentityEncoder(dim=16, widths=(8, 8, 8), blocks=(1, 1, 1)).embed(_crops(1, 96))
 
 
-def test_default_encoder_is_compact():
-    assert 0.3e6 < sum(p.numel() for p in IdentityEncoder().parameters()) < 1.5e6
+def test_default_encoder_fits_one_file():
+    assert 2 * sum(p.numel() for p in IdentityEncoder().parameters()) < 15e6  # bytes in fp16
 
 
 def test_vae_decodes_unit_vectors_samples_repeatably_and_keeps_its_mean(tmp_path):
@@ -42,9 +42,22 @@ def test_vae_decodes_unit_vectors_samples_repeatably_and_keeps_its_mean(tmp_path
     assert torch.equal(drawn, model.sample(4, torch.Generator().manual_seed(3)))
     assert torch.equal(2 * drawn, model.sample(4, torch.Generator().manual_seed(3), temperature=2.0))
     _assert_unit(model.decode(drawn))
-    assert [x.shape for x in model.encode(model.decode(drawn))] == [(4, 8), (4, 8)]
+    assert model.encode(model.decode(drawn)).shape == (4, 8)
     model.save_pretrained(tmp_path)
     torch.testing.assert_close(IdentityVAE.from_pretrained(tmp_path).decode(drawn), model.decode(drawn))
+
+
+def test_calibrated_latents_are_white_and_decode_to_the_same_vectors():
+    model = IdentityVAE(embedding_dim=16, latent_dim=8, width=32).eval()
+    people = torch.nn.functional.normalize(torch.randn(4000, 16, generator=torch.Generator().manual_seed(0)) + 0.3, dim=1)
+    before = model.decode(model.encode(people))
+    model.calibrate(people)
+    latents = model.encode(people)
+    torch.testing.assert_close(latents.mean(dim=0), torch.zeros(8), atol=1e-3, rtol=0)
+    drawn = model.draw(people, torch.Generator().manual_seed(1))
+    covariance = drawn.T @ drawn / len(drawn)
+    torch.testing.assert_close(covariance, torch.eye(8), atol=0.12, rtol=0)  # posterior spread included
+    torch.testing.assert_close(model.decode(latents), before, atol=1e-3, rtol=0)
 
 
 def test_vae_refuses_an_odd_latent():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from comfy_api.latest import io
+
 from id2face_core.errors import ConfigError
 from id2face_core.options import MODES, PRESETS, AnonymizeOptions
 

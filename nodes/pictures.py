@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import comfy.model_management
 import numpy as np
 import torch
-from id2face_core.errors import ShapeError
 from torch import Tensor
+
+from id2face_core.errors import ShapeError
 
 
 def check_image(image: Tensor, name: str = "image") -> None:

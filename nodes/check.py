@@ -68,7 +68,7 @@ def judge(name: str) -> Judge:
 
 def compare(model: SharedModel, before: Tensor, after: Tensor, arbiter: Judge, threshold: float) -> dict[str, Any]:
     """Score of every face of `before` with the same place in `after`. No face to compare is no pass."""
-    parts, auditor, images = model.ready(), arbiter.auditor, []
+    parts, auditor, images = model.ready(), arbiter.auditor, list[dict[str, Any]]()
     pairs = zip(frames(before), frames(after), strict=True)
     for i, (old, new) in enumerate(Progress(len(before)).over(pairs)):
         rows = []
@@ -78,7 +78,7 @@ def compare(model: SharedModel, before: Tensor, after: Tensor, arbiter: Judge, t
             box = [round(float(v), 1) for v in face.box]
             rows.append({"box": box, "score": round(score, 3), "passed": bool(score < threshold)})
         images.append({"frame": i, "faces": rows})
-    verdicts = [row["passed"] for image in images for row in image["faces"]]
+    verdicts: list[bool] = [row["passed"] for image in images for row in image["faces"]]
     return {
         "schema": "id2face-check/1", "recogniser": auditor.name, "threshold": threshold, "faces": len(verdicts),
         "passed": bool(verdicts) and all(verdicts), "images": images,

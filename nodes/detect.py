@@ -73,12 +73,13 @@ def ordered(faces: Sequence[Face], order: str) -> list[Face]:
 
 def find_faces(parts: Components, picture: np.ndarray, wish: Wish, hints: Hints, i: int) -> list[Found]:
     """All faces of frame i with what is to happen to each; those to be replaced are aligned and read."""
+    from id2face_core.faces.detection import deduplicate
     from id2face_core.stages import read_face
 
+    orphans: list[Face] = []
+    faces = [f for f in parts.detector.detect(picture) if f.score >= wish.threshold]
     if hints.landmarks is not None:
-        faces, orphans = hints.landmarks[i], []
-    else:
-        faces, orphans = [f for f in parts.detector.detect(picture) if f.score >= wish.threshold], []
+        faces = deduplicate([*hints.landmarks[i], *faces])
     if hints.boxes is not None:
         faces, orphans = claimed(faces, hints.boxes[i])
     found: list[Found] = []
@@ -171,7 +172,7 @@ class DetectFaces(io.ComfyNode):
                     tooltip="Show the picture itself in the overlay. Off: only colours without detail.",
                 ),
                 LandmarksType.Input(
-                    "face_landmarks", optional=True, tooltip="From Detect Face Landmarks (MediaPipe): replaces our detector.",
+                    "face_landmarks", optional=True, tooltip="From Detect Face Landmarks (MediaPipe): a face that either finds counts.",
                 ),
                 io.BoundingBox.Input(
                     "bboxes", optional=True, force_input=True,

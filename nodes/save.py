@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import folder_paths
 import numpy as np
@@ -32,7 +32,7 @@ def write_clean(picture: np.ndarray, path: Path, quality: int, provenance: bool)
     exif = Image.Exif()
     for tag, text in NOTES.items():
         exif[tag] = text
-    options = {} if path.suffix == ".png" else {"quality": quality}
+    options: dict[str, Any] = {} if path.suffix == ".png" else {"quality": quality}
     Image.fromarray(picture).save(path, exif=exif.tobytes(), **options)
 
 

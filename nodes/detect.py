@@ -172,7 +172,8 @@ class DetectFaces(io.ComfyNode):
                     tooltip="Show the picture itself in the overlay. Off: only colours without detail.",
                 ),
                 LandmarksType.Input(
-                    "face_landmarks", optional=True, tooltip="From Detect Face Landmarks (MediaPipe): a face that either finds counts.",
+                    "face_landmarks", optional=True,
+                    tooltip="From Detect Face Landmarks (MediaPipe): a face that either finds counts.",
                 ),
                 io.BoundingBox.Input(
                     "bboxes", optional=True, force_input=True,

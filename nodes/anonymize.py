@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from comfy_api.latest import io
+
 from id2face_core.errors import ConfigError
-from id2face_core.options import MODES, PRESETS, AnonymizeOptions
+from id2face_core.options import MODES, PRESETS, AnonymizeOptions, Mode, Policy
 
 from .folders import KEYS, NONE, file_stamp, key_files, read_key
 from .model import SharedModel, model_or_default
@@ -98,7 +99,7 @@ class AnonymizeFaces(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, image: Tensor, seed: int, preset: str, mode: str, policy: str, faces: str, key_file: str, steps: int,
+        cls, image: Tensor, seed: int, preset: str, mode: Mode, policy: Policy, faces: str, key_file: str, steps: int,
         keep_age: bool, keep_sex: bool, keep_skin: bool, changes: str, model: SharedModel | None = None,
     ) -> io.NodeOutput:  # fmt: skip
         check_image(image)

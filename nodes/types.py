@@ -12,13 +12,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 from comfy_api.latest import io
+
 from id2face_core.errors import ShapeError
 
 if TYPE_CHECKING:
     import numpy as np
+    from torch import Tensor
+
     from id2face_core.faces.types import Face
     from id2face_core.stages import NewFace, SourceFace
-    from torch import Tensor
 
 ModelType = io.Custom("ID2FACE_MODEL")
 FacesType = io.Custom("ID2FACE_FACES")

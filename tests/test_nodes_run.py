@@ -1,0 +1,131 @@
+"""Nodes with the real networks on the bundled photograph."""
+
+from __future__ import annotations
+
+import json
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from id2face_core import pipeline
+from id2face_core.pictures import read_picture
+
+PHOTO = Path(pipeline.__file__).parent / "demo/astronaut.jpg"
+KEEP = {"keep_age": True, "keep_sex": True, "keep_skin": True}
+
+
+def room(name: str) -> ModuleType:
+    return import_module(f"id2face_pack.nodes.{name}")
+
+
+@pytest.fixture(scope="module")
+def photo(pack: ModuleType, model_dir: Path) -> torch.Tensor:
+    return torch.from_numpy(read_picture(PHOTO))[None].float() / 255
+
+
+def simple(image: torch.Tensor, **changes: Any) -> Any:
+    values = {
+        "seed": 1, "preset": "fast", "mode": "one_sided", "policy": "fill", "faces": "all", "key_file": "none", "steps": 0,
+        "changes": "", **KEEP,
+    } | changes  # fmt: skip
+    return room("anonymize").AnonymizeFaces.execute(image, **values).args
+
+
+def detect(image: torch.Tensor, **changes: Any) -> Any:
+    values = {
+        "include": "all", "exclude": "", "order": "largest", "max_faces": 0, "threshold": 0.35, "min_size": 16,
+        "show_originals": False,
+    } | changes  # fmt: skip
+    return room("detect").DetectFaces.execute(image, **values).args[0]
+
+
+def paste(image: torch.Tensor, faces: Any, new: Any, policy: str = "fill", region: str = "oval") -> Any:
+    return room("paste").PasteFaces.execute(image, faces, new, region, policy, 0.1, 0.0, True, True, True, True).args
+
+
+def test_a_batch_comes_back_whole_whatever_is_in_it(photo: torch.Tensor) -> None:
+    blank = torch.full_like(photo, 0.5)
+    batch = torch.cat([blank, photo, blank])
+    image, mask, text = simple(batch)
+    report = json.loads(text)
+    assert image.shape == batch.shape and [r["status"] for r in report["images"]] == ["no_face", "anonymized", "no_face"]
+    assert torch.equal(image[mask == 0], batch[mask == 0]) and mask[1].max() > 0.9
+    assert "seed" not in text
+
+
+def test_steps_one_by_one_make_the_same_picture_as_the_simple_node(photo: torch.Tensor) -> None:
+    faces = detect(photo)
+    attributes = room("attributes").ExtractAttributes.execute(faces).args[0]
+    identity = room("identity").SampleIdentity.execute(faces, 1, 1.0, 0.1, **KEEP, attributes=attributes).args[0]
+    run = room("harmonize").HarmonizedDiffusion.execute
+    new, rendering, gates = run(faces, identity, 4, "dpmpp_2m", "face", 1.0, True, attributes=attributes).args
+    assert rendering.shape[0] == 1 and gates.shape[0] == 1
+    assert torch.equal(paste(photo, faces, new)[0], simple(photo)[0])
+
+
+@pytest.mark.parametrize("policy", ["fill", "blur", "withhold"])
+def test_a_face_without_a_new_one_is_covered(photo: torch.Tensor, policy: str) -> None:
+    faces, types = detect(photo), room("types")
+    new = types.NewFaces([[types.Rejected("boom")]], faces.origin)
+    image, mask, text = paste(photo, faces, new, policy)
+    x, y = faces.frames[0][0].face.points[2].astype(int)
+    nose = np.s_[0, y - 20 : y + 20, x - 20 : x + 20]
+    assert (image[nose] - photo[nose]).abs().mean() > 0.02 and mask[nose].min() == 1
+    assert json.loads(text)["images"][0]["faces"][0]["reason"] == "boom"
+
+
+def test_faces_can_be_left_out_and_too_small_ones_are_covered(photo: torch.Tensor) -> None:
+    assert [f.status for f in detect(photo, exclude="0").frames[0]] == ["skipped"]
+    assert [f.reason for f in detect(photo, min_size=400).frames[0]] == ["too_small"]
+
+
+def test_an_interrupt_ends_the_diffusion_within_a_step(photo: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    import comfy.model_management as management
+
+    from id2face_core.diffusion import sampler
+
+    steps, make = [], sampler.make_scheduler
+
+    def interrupting(name: str) -> Any:
+        solver = make(name)
+        step = solver.step
+
+        def counted(*args: Any, **rest: Any) -> Any:
+            steps.append(1)
+            if len(steps) == 2:
+                management.interrupt_current_processing(True)
+            return step(*args, **rest)
+
+        solver.step = counted
+        return solver
+
+    monkeypatch.setattr(sampler, "make_scheduler", interrupting)
+    with pytest.raises(management.InterruptProcessingException):
+        simple(photo, steps=12)
+    assert len(steps) == 2
+
+
+def test_weights_are_loaded_once(photo: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = room("model")
+    loads: list[str] = []
+    load = model._load
+    model.release()
+    monkeypatch.setattr(model, "_load", lambda detector, place: (loads.append(detector), load(detector, place))[1])
+    for _ in range(3):
+        faces = detect(photo)
+        room("identity").EncodeIdentity.execute(faces)
+    assert loads == ["centerface"] and model.shared_model() is model.shared_model()
+
+
+def test_the_check_passes_new_faces_and_fails_the_original(photo: torch.Tensor) -> None:
+    pytest.importorskip("dlib")
+    check = room("check").PrivacyCheck.execute
+    assert check(simple(photo)[0], photo, "dlib", "report", 0.0).args[1] is True
+    image, passed, text = check(photo, photo, "dlib", "block", 0.0).args
+    assert passed is False and type(image).__name__ == "ExecutionBlocker" and json.loads(text)["threshold"] == -0.557
+    assert check(torch.zeros_like(photo), torch.zeros_like(photo), "dlib", "report", 0.0).args[1] is False

@@ -91,7 +91,7 @@ def recompose_all(
             identity = identities.everyone or identities.frames[i][j]
             row.append(guarded(one, source, identity, attributes.frames[i][j] if attributes is not None else None))
         rows.append(row)
-    return NewFaces(rows, faces.origin)
+    return NewFaces(rows, faces.origin, model)
 
 
 def gate_map(gates: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ import numpy as np
 from comfy_api.latest import io
 
 from id2face_core.errors import ShapeError
+from id2face_core.options import PRESETS
 
 from .detect import Hints, Wish, find_faces, mark
 from .identity import FACES_TOOLTIP, MODEL_TOOLTIP
@@ -22,23 +23,38 @@ from .types import Faces, FacesType, Found, ModelType, NewFaces, NewFacesType, R
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from id2face_core.components import Components
     from id2face_core.photograph.compose import ComposeOptions
-    from id2face_core.stages import SourceFace
+    from id2face_core.stages import NewFace, SourceFace
 
 REGIONS = ("oval", "face", "head")
+LIMIT = PRESETS["balanced"].limit  # greatest cosine of a finished face with the source by the bundled encoder
 Frame = tuple["np.ndarray | None", np.ndarray, dict[str, Any]]  # picture, mask, row of the report
 
 
+def keep_unlike(parts: Components, picture: np.ndarray, source: SourceFace, new: NewFace) -> None:
+    """Raise FaceRejectedError "too_similar" when the new face, pasted or alone, is like the source's."""
+    from id2face_core.errors import FaceRejectedError
+    from id2face_core.stages import embed, five_points
+
+    views = ((picture, source.face.points), (new.rendering, five_points(new.mesh)))
+    if max(float(embed(parts, view, points) @ source.embedding) for view, points in views) > LIMIT:
+        raise FaceRejectedError("too_similar", "the new face is too much like the source's")
+
+
 def paste_frame(
-    picture: np.ndarray, faces: Sequence[Found], new: Sequence[Recomposed | Rejected], options: ComposeOptions, policy: str
-) -> Frame:
+    parts: Components, picture: np.ndarray, faces: Sequence[Found], new: Sequence[Recomposed | Rejected],
+    options: ComposeOptions, policy: str,
+) -> Frame:  # fmt: skip
     """One frame. Faces without a new one are covered last, so that no paste brings back what a cover had hidden."""
     from id2face_core.photograph.compose import Composite
     from id2face_core.photograph.redact import redact
     from id2face_core.stages import paste
 
     def one(made: Recomposed, source: SourceFace, under: np.ndarray) -> Composite:
-        return paste(under, source, made.new, options, np.random.default_rng(made.grain_seed))
+        done = paste(under, source, made.new, options, np.random.default_rng(made.grain_seed))
+        keep_unlike(parts, done.picture, source, made.new)
+        return done
 
     output, mask, rows, covered = picture, np.zeros(picture.shape[:2], np.float32), [], []
     for found, made in zip(faces, new, strict=True):
@@ -116,7 +132,7 @@ class PasteFaces(io.ComfyNode):
         return io.Schema(
             node_id="ID2FacePasteFaces", display_name="Paste Faces Back", category="ID²Face/steps",
             description="Puts the new faces into the picture: warped onto the old outline, with its colours and grain. A face "
-            "without a new one is covered.",
+            "without a new one, or with one like the original's, is covered.",
             search_aliases=["uncrop", "composite face", "blend face"],
             inputs=[
                 io.Image.Input("image", tooltip="The same image that went into Detect & Align Faces."),
@@ -157,8 +173,9 @@ class PasteFaces(io.ComfyNode):
         faces.check("new_faces", new_faces)
         check_same(image, faces)
         options = ComposeOptions(region, erode, feather, gaze, colour_match, grain, keep_fringe)
+        parts = model_or_default(new_faces.model).ready()
         picture, mask, rows = over_frames(
-            image, lambda i, frame: paste_frame(frame, faces.frames[i], new_faces.frames[i], options, policy)
+            image, lambda i, frame: paste_frame(parts, frame, faces.frames[i], new_faces.frames[i], options, policy)
         )
         return io.NodeOutput(picture, mask, report(rows, {"region": region, "policy": policy}))
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from id2face_core.faces.types import Face
     from id2face_core.stages import NewFace, SourceFace
 
+    from .model import SharedModel
+
 ModelType = io.Custom("ID2FACE_MODEL")
 FacesType = io.Custom("ID2FACE_FACES")
 SourceIdentityType = io.Custom("ID2FACE_SOURCE_IDENTITY")
@@ -146,7 +148,9 @@ class Recomposed:
 
 @dataclass(frozen=True, repr=False)
 class NewFaces(PerFace[Recomposed]):
-    """Rendered faces of nobody."""
+    """Rendered faces of nobody. model: what made them (None: the default)."""
+
+    model: SharedModel | None = None
 
     def renderings(self) -> list[np.ndarray]:
         """All of them, uint8 [S, S', 3]."""

@@ -79,6 +79,19 @@ def test_a_face_without_a_new_one_is_covered(photo: torch.Tensor, policy: str) -
     assert json.loads(text)["images"][0]["faces"][0]["reason"] == "boom"
 
 
+def test_a_new_face_like_the_original_is_covered(photo: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    from id2face_core.stages import NewFace
+
+    monkeypatch.setattr(room("paste"), "LIMIT", 0.95)
+    faces, types = detect(photo), room("types")
+    source = faces.frames[0][0].source
+    picture = (photo[0] * 255).round().byte().numpy()
+    own = NewFace(picture, source.mesh, source.person, torch.zeros(64), torch.zeros(1, 512), None)
+    _, _, text = paste(photo, faces, types.NewFaces([[types.Recomposed(own, 0)]], faces.origin))
+    assert json.loads(text)["images"][0]["faces"][0] == {"box": pytest.approx(faces.frames[0][0].face.box, abs=0.1),
+                                                         "status": "withheld", "reason": "too_similar"}  # fmt: skip
+
+
 def test_faces_can_be_left_out_and_too_small_ones_are_covered(photo: torch.Tensor) -> None:
     assert [f.status for f in detect(photo, exclude="0").frames[0]] == ["skipped"]
     assert [f.reason for f in detect(photo, min_size=400).frames[0]] == ["too_small"]

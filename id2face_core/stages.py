@@ -235,7 +235,7 @@ def render(parts: Components, styles: Tensor, window: Window | None = None) -> t
 
 @torch.inference_mode()
 def unfinished(parts: Components, latent: Tensor, attributes: Tensor, residual: Tensor) -> np.ndarray:
-    """What the noisy residual [1, G, D] of `recompose`'s callback looks like, uint8 [S, S', 3]: for previews."""
+    """What a noisy residual [1, G, D] of `draw_candidates`' callback looks like, uint8 [S, S', 3]: for previews."""
     mean = parts.recomposer.mean
     standard = mean.standardise(torch.cat((latent, attributes))[None])
     return _window_picture(parts, expand(mean.unwhiten(parts.spread * residual, standard)), parts.window)

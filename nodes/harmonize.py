@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from comfy_api.latest import io
 from PIL import Image, ImageDraw, ImageFont
+
+from id2face_core.options import PRESETS
 
 from .identity import FACES_TOOLTIP, MODEL_TOOLTIP
 from .model import SharedModel, model_or_default
@@ -33,10 +36,13 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from id2face_core.stages import SourceFace
+    from id2face_core.components import Components
+    from id2face_core.generator.window import Window
+    from id2face_core.stages import Candidates, NewFace, SourceFace
 
 EXTENTS = ("face", "head")
 SCHEDULERS = ("dpmpp_2m", "ddim")
+PRESET = PRESETS["balanced"]
 CELL = 64  # pixels of a cell of the gate map
 NO_FACE = np.zeros((CELL, CELL, 3), np.uint8)
 ATTRIBUTE_COLOUR, IDENTITY_COLOUR = np.array([40, 90, 160.0]), np.array([235, 150, 50.0])
@@ -49,7 +55,7 @@ def face_generator(identity: Identity, source: SourceFace) -> torch.Generator:
     from id2face_core.identity.pseudonym import generator_for
 
     if identity.state is None:
-        return generator_for(b"file", source.digest + bytes(2))
+        return generator_for(b"file", source.digest)
     generator = torch.Generator()
     generator.set_state(identity.state)
     return generator
@@ -57,30 +63,36 @@ def face_generator(identity: Identity, source: SourceFace) -> torch.Generator:
 
 def recompose_all(
     model: SharedModel, faces: Faces, identities: Identities, attributes: AttributeVectors | None, *, steps: int,
-    scheduler: str, extent: str, guidance: float, step_previews: bool,
+    scheduler: str, extent: str, guidance: float, step_previews: bool, attempts: int,
 ) -> NewFaces:  # fmt: skip
     """One pass of conditional diffusion for each face. Progress counts steps; previews show new faces only."""
     import torch
 
     from id2face_core.components import FULL_WINDOW
-    from id2face_core.stages import recompose, unfinished
+    from id2face_core.stages import draw_candidates, unfinished
 
     parts, progress = model.ready(), Progress(steps * sum(map(len, faces.frames)))
 
     def one(source: SourceFace, identity: Identity, wish: Tensor | None) -> Recomposed:
-        values = source.attributes if wish is None else wish
+        values = (source.attributes if wish is None else wish)[None]
+        latents = identity.latents if len(identity.latents) > 1 else identity.latents.expand(PRESET.candidates, -1)
+        if identity.kept is not None:  # traits that are free are those of the new identity
+            values = parts.traits.release(latents, values[0], identity.kept)
 
         def after_step(step: int, residual: Tensor) -> None:
-            shown = unfinished(parts, identity.latent, values, residual) if step_previews else None
+            shown = unfinished(parts, latents[0], values[0], residual[:1]) if step_previews else None
             progress.step(preview=shown)
 
         generator = face_generator(identity, source)
-        new = recompose(
-            parts, identity.latent, values, generator, steps=steps, scheduler=scheduler, guidance=guidance, callback=after_step,
-            window=FULL_WINDOW if extent == EXTENTS[1] else None,
+        candidates = draw_candidates(
+            parts, latents, values, generator, forbidden=source.embedding, margin=PRESET.limit, steps=steps,
+            scheduler=scheduler, guidance=guidance, callback=after_step,
         )  # fmt: skip
+        grain_seed = int(torch.randint(2**31, (1,), generator=generator))
+        window = FULL_WINDOW if extent == EXTENTS[1] else None
+        new = first_unlike(parts, candidates, source, attempts, window)
         progress.step(0, new.rendering)
-        return Recomposed(new, int(torch.randint(2**31, (1,), generator=generator)))
+        return Recomposed(new, grain_seed, identity)
 
     rows = []
     for i, frame in enumerate(faces.frames):
@@ -92,6 +104,36 @@ def recompose_all(
             row.append(guarded(one, source, identity, attributes.frames[i][j] if attributes is not None else None))
         rows.append(row)
     return NewFaces(rows, faces.origin, model)
+
+
+def first_unlike(
+    parts: Components, candidates: Candidates, source: SourceFace, attempts: int, window: Window | None
+) -> NewFace:
+    """The best fit that shows a face and is not like the source. Raises FaceRejectedError when `attempts` have none."""
+    from id2face_core.errors import FaceRejectedError
+    from id2face_core.stages import read_rendering, render_candidate
+
+    failure = FaceRejectedError("no_mesh", "no rendering shows a face")
+    for rank in range(min(attempts, len(candidates.order))):
+        stop_if_interrupted()
+        try:
+            new = render_candidate(parts, candidates, rank, window)
+            if float(read_rendering(parts, new).embedding @ source.embedding) <= PRESET.limit:
+                return new
+            failure = FaceRejectedError("too_similar", "no candidate is far enough from the source")
+        except FaceRejectedError as error:
+            failure = error
+    raise failure
+
+
+def chosen(new: NewFaces) -> Identities:
+    """Who was rendered, of the candidates: one identity a face, without which Save Identity would not know."""
+
+
+    def one(made: Recomposed) -> Identity:
+        return replace(made.identity, latents=made.new.latent[None])
+
+    return Identities([[guarded(one, made) for made in frame] for frame in new.frames], new.origin)
 
 
 def gate_map(gates: np.ndarray) -> np.ndarray:
@@ -143,18 +185,23 @@ class HarmonizedDiffusion(io.ComfyNode):
                     "step_previews", default=False, advanced=True,
                     tooltip="Show the new face after every step. Costs one rendering a step.",
                 ),
+                io.Int.Input(
+                    "attempts", default=PRESET.attempts, min=1, max=16, advanced=True,
+                    tooltip="Candidates that are rendered at most, best fit first, until one is not like the original.",
+                ),
             ],
             outputs=[
                 NewFacesType.Output(display_name="new_faces", tooltip="For Paste Faces Back."),
                 io.Image.Output(display_name="renderings", tooltip="The new faces alone: nobody's."),
                 io.Image.Output(display_name="gates", tooltip="Where identity leads (orange) and where attributes do (blue)."),
+                IdentityType.Output(display_name="identity", tooltip="Who was rendered, of the candidates: for Save Identity."),
             ],
         )  # fmt: skip
 
     @classmethod
     def execute(
         cls, faces: Faces, identity: Identities, steps: int, scheduler: str, extent: str, guidance: float,
-        step_previews: bool, attributes: AttributeVectors | None = None, model: SharedModel | None = None,
+        step_previews: bool, attempts: int, attributes: AttributeVectors | None = None, model: SharedModel | None = None,
     ) -> io.NodeOutput:  # fmt: skip
         if identity.everyone is None:
             faces.check("identity", identity)
@@ -162,7 +209,7 @@ class HarmonizedDiffusion(io.ComfyNode):
             faces.check("attributes", attributes)
         new = recompose_all(
             model_or_default(model), faces, identity, attributes, steps=steps, scheduler=scheduler, extent=extent,
-            guidance=guidance, step_previews=step_previews,
+            guidance=guidance, step_previews=step_previews, attempts=attempts,
         )  # fmt: skip
         renderings = pictures_of(new, lambda face: face.new.rendering)
-        return io.NodeOutput(new, to_image(renderings), to_image(pictures_of(new, gates_of)))
+        return io.NodeOutput(new, to_image(renderings), to_image(pictures_of(new, gates_of)), chosen(new))

@@ -32,7 +32,6 @@ from .types import (
 )  # fmt: skip
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
 GROUPINGS = ("by resemblance", "one person", "every face another")
@@ -71,24 +70,27 @@ def name_persons(faces: Faces, key: bytes, grouping: str) -> Pseudonyms:
 
 def sample(
     model: SharedModel, faces: Faces, attributes: AttributeVectors | None, pseudonyms: Pseudonyms | None, *,
-    seed: int, temperature: float, margin: float, keep: tuple[str, ...],
+    seed: int, temperature: float, candidates: int, keep: tuple[str, ...],
 ) -> Identities:  # fmt: skip
-    """One new identity a face, each from a generator of its own: from seed and face, or from key and person."""
-    from id2face_core.identity.pseudonym import generator_for
+    """Candidates for each face from a generator of its own, by seed and face; or one for each person, by the key."""
+    from id2face_core.attributes.edit import kept_traits
+    from id2face_core.identity.pseudonym import generator_for, generator_from_key
     from id2face_core.stages import SourceFace, sample_identity
 
     parts, progress = model.ready(), Progress(sum(map(len, faces.frames)))
+    stays, persons = kept_traits(keep, parts.traits.indices), dict[str, Identity]()
 
     def one(source: SourceFace, wish: Tensor | None, name: str | None) -> Identity:
-        generator = (
-            generator_for(str(seed).encode(), source.digest + bytes(2)) if pseudonyms is None or name is None
-            else person_generator(pseudonyms.key, name)
-        )  # fmt: skip
-        latent = sample_identity(
-            parts, source.attributes if wish is None else wish, generator, forbidden=source.embedding, margin=margin,
-            keep=keep, temperature=temperature,
-        )  # fmt: skip
-        return Identity(latent, generator.get_state())
+        values = source.attributes if wish is None else wish
+        if pseudonyms is None or name is None:
+            generator, count = generator_for(str(seed).encode(), source.digest), candidates
+        else:
+            generator, count = generator_from_key(pseudonyms.key, name), 1
+            if name in persons:  # as in the pipeline: the first picture decides who a person becomes
+                return Identity(persons[name].latents, generator.get_state(), stays)
+        latents = sample_identity(parts, values, generator, count=count, kept=stays, temperature=temperature)
+        new = Identity(latents, generator.get_state(), stays)
+        return new if name is None else persons.setdefault(name, new)
 
     rows: list[list[Identity | Rejected]] = []
     for i, frame in enumerate(faces.frames):
@@ -102,35 +104,37 @@ def sample(
     return Identities(rows, faces.origin)
 
 
-def person_generator(key: bytes, name: str) -> torch.Generator:
-    """The generator that the pipeline gives a person at the first attempt."""
-    from id2face_core.identity.pseudonym import generator_from_key
-
-    return generator_from_key(key, f"{name}/0")
-
-
 def map_away(
     model: SharedModel, new: Identities, source: SourceIdentities, pseudonyms: Pseudonyms | None, mode: str, margin: float
 ) -> Identities:
-    """New identities kept away from those of the source. `keyed` derives them from the source's own with the key."""
+    """New identities kept away from those of the source. `keyed` derives them from the source's own with the key.
+
+    With a pseudonym the first picture of a person decides for all of his faces.
+    """
+    from id2face_core.identity.pseudonym import generator_from_key
     from id2face_core.stages import map_identity
 
     parts = model.ready()
+    persons: dict[str, Tensor] = {}
 
-    def one(own: SourceIdentity, identity: Identity | None, name: str | None) -> Identity:
+    def one(own: SourceIdentity, identity: Identity, name: str | None) -> Identity:
         key = None if pseudonyms is None else pseudonyms.key
-        latent = own.latent if identity is None else identity.latent
-        mapped = map_identity(parts, latent, own.embedding, mode, margin=margin, key=key)
+        latents = identity.latents[:1] if mode == "keyed" else identity.latents
+        mapped = persons.get(name) if name is not None else None
+        if mapped is None:
+            mapped = map_identity(parts, latents, own.embedding, mode, margin=margin, key=key)
+        if name is not None:
+            persons[name] = mapped
         if mode == "keyed" and key is not None and name is not None:
-            return Identity(mapped, person_generator(key, name).get_state(), keyed=True)
-        return Identity(mapped, identity.state if identity is not None else None)
+            return Identity(mapped, generator_from_key(key, name).get_state(), identity.kept, keyed=True)
+        return Identity(mapped, identity.state, identity.kept, identity.keyed)
 
     rows = []
     for i, frame in enumerate(source.frames):
         row = []
         for j, own in enumerate(frame):
-            identity = None if mode == "keyed" else new.everyone or new.frames[i][j]
-            row.append(guarded(one, own, identity, pseudonyms.frames[i][j] if pseudonyms is not None else None))
+            name = pseudonyms.frames[i][j] if pseudonyms is not None else None
+            row.append(guarded(one, own, new.everyone or new.frames[i][j], name))
         rows.append(row)
     return Identities(rows, source.origin)
 
@@ -160,7 +164,7 @@ class SampleIdentity(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="ID2FaceSampleIdentity", display_name="Sample Identity", category="ID²Face/steps",
-            description="A random identity for each face from the Identity VAE's prior, away from the original's.",
+            description="Random identities for each face from the Identity VAE's prior, of like age, sex and skin.",
             search_aliases=["random face", "random identity", "new identity"],
             inputs=[
                 FacesType.Input("faces", tooltip=FACES_TOOLTIP),
@@ -176,18 +180,18 @@ class SampleIdentity(io.ComfyNode):
                     "temperature", default=1.0, min=0.1, max=2.0, step=0.05, advanced=True,
                     tooltip="How far identities spread: below 1 average looking, above 1 rarer ones.",
                 ),
-                io.Float.Input(
-                    "margin", default=0.0, min=-0.5, max=0.9, step=0.05, advanced=True,
-                    tooltip="Greatest cosine between new and original identity.",
+                io.Int.Input(
+                    "candidates", default=16, min=1, max=64, advanced=True,
+                    tooltip="Drawn for each face; Harmonized Diffusion renders the one that fits best. With a pseudonym it is 1.",
                 ),
                 *keep_inputs(),
             ],
-            outputs=[IdentityType.Output(display_name="identity", tooltip="A new identity for each face.")],
+            outputs=[IdentityType.Output(display_name="identity", tooltip="New identities for each face.")],
         )  # fmt: skip
 
     @classmethod
     def execute(
-        cls, faces: Faces, seed: int, temperature: float, margin: float, keep_age: bool, keep_sex: bool, keep_skin: bool,
+        cls, faces: Faces, seed: int, temperature: float, candidates: int, keep_age: bool, keep_sex: bool, keep_skin: bool,
         attributes: AttributeVectors | None = None, pseudonym: Pseudonyms | None = None, model: SharedModel | None = None,
     ) -> io.NodeOutput:  # fmt: skip
         for name, values in (("attributes", attributes), ("pseudonym", pseudonym)):
@@ -195,7 +199,8 @@ class SampleIdentity(io.ComfyNode):
                 faces.check(name, values)
         keep = kept(keep_age=keep_age, keep_sex=keep_sex, keep_skin=keep_skin)
         return io.NodeOutput(sample(
-            model_or_default(model), faces, attributes, pseudonym, seed=seed, temperature=temperature, margin=margin, keep=keep,
+            model_or_default(model), faces, attributes, pseudonym, seed=seed, temperature=temperature, candidates=candidates,
+            keep=keep,
         ))  # fmt: skip
 
 

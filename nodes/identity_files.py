@@ -31,11 +31,14 @@ def blend_pair(a: Identity, b: Identity, ratio: float) -> Identity:
     """Between a (0) and b (1), with a length between theirs. Raises ConfigError for keyed ones, which hold the source."""
     if a.keyed or b.keyed:
         raise ConfigError("a keyed identity is the original's in disguise and is not blended; blend sampled ones")
-    if a.latent.shape != b.latent.shape:
-        raise ConfigError(f"identities of {a.latent.numel()} and {b.latent.numel()} numbers are of different models")
-    mixed = a.latent.lerp(b.latent, ratio)
-    length = a.latent.norm().lerp(b.latent.norm(), ratio)
-    return Identity(mixed * (length / mixed.norm().clamp_min(1e-6)), a.state)
+    if a.latents.shape[1] != b.latents.shape[1]:
+        raise ConfigError(f"identities of {a.latents.shape[1]} and {b.latents.shape[1]} numbers are of different models")
+    count = max(len(a.latents), len(b.latents))
+    if {len(a.latents), len(b.latents)} - {1, count}:
+        raise ConfigError(f"{len(a.latents)} and {len(b.latents)} candidates make no pairs; sample as many of both")
+    mixed = a.latents.lerp(b.latents, ratio)
+    length = a.latents.norm(dim=1, keepdim=True).lerp(b.latents.norm(dim=1, keepdim=True), ratio)
+    return Identity(mixed * (length / mixed.norm(dim=1, keepdim=True).clamp_min(1e-6)), a.state, a.kept)
 
 
 def blend(a: Identities, b: Identities, ratio: float) -> Identities:
@@ -64,7 +67,7 @@ class SaveIdentity(io.ComfyNode):
             search_aliases=["save face model", "face file"],
             is_output_node=True,
             inputs=[
-                IdentityType.Input("identity", tooltip="A new identity."),
+                IdentityType.Input("identity", tooltip="From Harmonized Diffusion: who was rendered."),
                 io.String.Input("name", default="identity", tooltip="File name. Put no name of a person in it."),
                 io.Int.Input("frame", default=0, min=0, max=100000, tooltip="Of which frame."),
                 io.Int.Input("face", default=0, min=0, max=1000, tooltip="Of which face in it."),
@@ -78,7 +81,9 @@ class SaveIdentity(io.ComfyNode):
         one, key = picked(identity, frame, face), read_key(key_file)
         if one.keyed and key is None:
             raise ConfigError("a keyed identity leads back to the original; choose a key_file to seal it with")
-        return io.NodeOutput(write_identity(identity_folder(), name, one.latent, key).name)
+        if len(one.latents) > 1:
+            raise ConfigError(f"these are {len(one.latents)} candidates; connect the identity that Harmonized Diffusion puts out")
+        return io.NodeOutput(write_identity(identity_folder(), name, one.latents[0], key).name)
 
 
 class LoadIdentity(io.ComfyNode):
@@ -105,7 +110,7 @@ class LoadIdentity(io.ComfyNode):
         if path is None:
             raise AssetMissingError(f"{file} is not in models/{IDENTITIES}; save one with Save Identity, then press R")
         latent, sealed = read_identity(Path(path), read_key(key_file))
-        return io.NodeOutput(Identities([], "", Identity(latent, None, keyed=sealed)))
+        return io.NodeOutput(Identities([], "", Identity(latent[None], None, keyed=sealed)))
 
 
 class BlendIdentity(io.ComfyNode):

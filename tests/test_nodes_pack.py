@@ -81,8 +81,8 @@ def test_nothing_about_the_source_is_in_a_repr(pack: ModuleType) -> None:
     secret = torch.full((8,), 0.123456)
     values = [
         types.SourceIdentities([[types.SourceIdentity(secret, secret)]], "a"), types.SourceIdentity(secret, secret),
-        types.Identities([[types.Identity(secret, secret)]], "a"), types.Pseudonyms([["alice"]], "a", KEY),
-        types.AttributeVectors([[secret]], "a"), types.Identity(secret, secret),
+        types.Identities([[types.Identity(secret[None], secret)]], "a"), types.Pseudonyms([["alice"]], "a", KEY),
+        types.AttributeVectors([[secret]], "a"), types.Identity(secret[None], secret, secret),
     ]  # fmt: skip
     for text in [*map(repr, values), *map(str, values)]:
         assert "0.1234" not in text and "alice" not in text and repr(KEY)[2:8] not in text
@@ -148,9 +148,13 @@ def test_identities_are_files_and_keyed_ones_only_sealed(pack: ModuleType, tmp_p
         store.read_identity(tmp_path / "bad.safetensors", None)
     with pytest.raises(ConfigError):
         store.write_identity(tmp_path, "../out", latent, None)
-    keyed = types.Identities([], "", types.Identity(latent, None, keyed=True))
+    keyed = types.Identities([], "", types.Identity(latent[None], None, keyed=True))
     with pytest.raises(ConfigError, match="seal"):
         files.SaveIdentity.execute(keyed, "x", 0, 0, "none")
+    several = types.Identities([], "", types.Identity(torch.randn(3, 64), None))
+    with pytest.raises(ConfigError, match="3 candidates"):
+        files.SaveIdentity.execute(several, "x", 0, 0, "none")
+    assert files.blend(several, several, 0.5).everyone.latents.allclose(several.everyone.latents)
     with pytest.raises(ConfigError, match="not blended"):
         files.blend(keyed, keyed, 0.5)
 

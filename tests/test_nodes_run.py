@@ -61,11 +61,38 @@ def test_a_batch_comes_back_whole_whatever_is_in_it(photo: torch.Tensor) -> None
 def test_steps_one_by_one_make_the_same_picture_as_the_simple_node(photo: torch.Tensor) -> None:
     faces = detect(photo)
     attributes = room("attributes").ExtractAttributes.execute(faces).args[0]
-    identity = room("identity").SampleIdentity.execute(faces, 1, 1.0, 0.1, **KEEP, attributes=attributes).args[0]
+    own = room("identity").EncodeIdentity.execute(faces).args[0]
+    sampled = room("identity").SampleIdentity.execute(faces, 1, 1.0, 8, **KEEP, attributes=attributes).args[0]
+    identity = room("identity").OrthogonalMapping.execute(sampled, own, "one_sided", 0.0).args[0]
     run = room("harmonize").HarmonizedDiffusion.execute
-    new, rendering, gates = run(faces, identity, 4, "dpmpp_2m", "face", 1.0, True, attributes=attributes).args
+    new, rendering, gates, who = run(faces, identity, 4, "dpmpp_2m", "face", 1.0, True, 1, attributes=attributes).args
     assert rendering.shape[0] == 1 and gates.shape[0] == 1
-    assert torch.equal(paste(photo, faces, new)[0], simple(photo)[0])
+    assert who.frames[0][0].latents.tolist()[0] in identity.frames[0][0].latents.tolist()
+    assert torch.equal(paste(photo, faces, new, region="face")[0], simple(photo)[0])
+
+
+def test_a_person_with_a_key_gets_one_new_face(photo: torch.Tensor) -> None:
+    faces = detect(torch.cat([photo, photo.flip(2)]))
+    identity, types = room("identity"), room("types")
+    names = types.Pseudonyms([["person-0"], ["person-0"]], faces.origin, bytes(range(32)))
+    first = identity.SampleIdentity.execute(faces, 1, 1.0, 8, **KEEP, pseudonym=names).args[0]
+    second = identity.SampleIdentity.execute(faces, 2, 1.0, 8, **KEEP, pseudonym=names).args[0]
+    own = identity.EncodeIdentity.execute(faces).args[0]
+    for mode in ("one_sided", "keyed"):
+        mapped = identity.OrthogonalMapping.execute(first, own, mode, 0.0, pseudonym=names).args[0]
+        assert torch.equal(mapped.frames[0][0].latents, mapped.frames[1][0].latents)
+    assert torch.equal(first.frames[0][0].latents, second.frames[1][0].latents)
+
+
+def test_a_saved_identity_and_free_traits_are_rendered(photo: torch.Tensor) -> None:
+    faces, run = detect(photo), room("harmonize").HarmonizedDiffusion.execute
+    free = dict.fromkeys(KEEP, False)
+    sampled = room("identity").SampleIdentity.execute(faces, 1, 1.0, 8, **free).args[0]
+    new, _, _, who = run(faces, sampled, 2, "dpmpp_2m", "face", 1.0, False, 1).args
+    one = room("types").Identities([], "", who.frames[0][0])
+    again = run(faces, one, 2, "dpmpp_2m", "face", 1.0, False, 1).args[3]
+    assert torch.equal(again.frames[0][0].latents, who.frames[0][0].latents)
+    assert json.loads(paste(photo, faces, new)[2])["images"][0]["faces"][0]["status"] == "anonymized"
 
 
 @pytest.mark.parametrize("policy", ["fill", "blur", "withhold"])
@@ -87,7 +114,8 @@ def test_a_new_face_like_the_original_is_covered(photo: torch.Tensor, monkeypatc
     source = faces.frames[0][0].source
     picture = (photo[0] * 255).round().byte().numpy()
     own = NewFace(picture, source.mesh, source.person, torch.zeros(64), torch.zeros(1, 512), None)
-    _, _, text = paste(photo, faces, types.NewFaces([[types.Recomposed(own, 0)]], faces.origin))
+    made = types.Recomposed(own, 0, types.Identity(torch.zeros(1, 64), None))
+    _, _, text = paste(photo, faces, types.NewFaces([[made]], faces.origin))
     assert json.loads(text)["images"][0]["faces"][0] == {"box": pytest.approx(faces.frames[0][0].face.box, abs=0.1),
                                                          "status": "withheld", "reason": "too_similar"}  # fmt: skip
 

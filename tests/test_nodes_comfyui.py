@@ -18,6 +18,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -35,6 +36,16 @@ sys.path.insert(0, root)
 sys.argv[0] = root + "/main.py"
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
+LISTENER = """
+import aiohttp, asyncio, sys
+async def listen():
+    async with aiohttp.ClientSession() as session, session.ws_connect(sys.argv[1] + "/ws?clientId=build") as socket:
+        with open(sys.argv[2], "wb", buffering=0) as out:
+            async for message in socket:
+                out.write(message.data if isinstance(message.data, bytes) else message.data.encode())
+asyncio.run(listen())
+"""
+PYTHON = os.environ.get("COMFYUI_PYTHON", sys.executable)
 CANARIES = [f"canary{i:02}x{secrets.token_hex(4)}" for i in range(12)]
 pytestmark = pytest.mark.comfyui
 
@@ -51,6 +62,21 @@ def plant(path: Path) -> None:
     texts.add_text("workflow", json.dumps({"note": CANARIES[9]}))
     texts.add_itxt("XML:com.adobe.xmp", f"<x:xmpmeta>{CANARIES[10]}</x:xmpmeta>")
     image.save(path, exif=exif, pnginfo=texts)
+
+
+@contextmanager
+def websocket(host: str, file: Path) -> Iterator[None]:
+    """Write all events that a page of the server would get to a file."""
+    with subprocess.Popen([PYTHON, "-c", LISTENER, host, str(file)]) as process:
+        try:
+            for _ in range(100):
+                if file.exists() and file.stat().st_size:
+                    break
+                time.sleep(0.1)
+            yield
+            time.sleep(0.5)
+        finally:
+            process.terminate()
 
 
 @pytest.fixture(scope="module")
@@ -84,8 +110,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, model_dir: Path) -> Iterato
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    python = os.environ.get("COMFYUI_PYTHON", sys.executable)
-    command = [python, "-c", LAUNCHER, comfyui, "--cpu", "--disable-api-nodes", "--base-directory", str(base),
+    command = [PYTHON, "-c", LAUNCHER, comfyui, "--cpu", "--disable-api-nodes", "--base-directory", str(base),
                "--port", str(port), "--database-url", "sqlite:///:memory:"]  # fmt: skip
     host = f"http://127.0.0.1:{port}"
     with (base / "log.txt").open("w") as log, subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT) as process:
@@ -112,9 +137,28 @@ def test_the_templates_are_those_of_the_script_and_run(server: tuple[str, Path],
 
 def test_no_canary_comes_out(server: tuple[str, Path], build: ModuleType) -> None:
     host, base = server
+    events = base / "events.bin"
+    with websocket(host, events):
+        run_with_canaries(host, build)
+    places = [p for folder in ("output", "temp") for p in (base / folder).rglob("*") if p.is_file()]
+    texts = {str(p): p.read_bytes() for p in [*places, base / "log.txt", events]}
+    with urllib.request.urlopen(f"{host}/history") as answer:
+        texts["history"] = answer.read()
+    assert len(places) >= 10 and b"execution_error" in texts[str(events)] and b"JFIF" in texts[str(events)]
+    for where, content in texts.items():
+        for canary in CANARIES:
+            assert canary.encode() not in content, (where, canary)
+    for path in places:
+        assert not Image.open(path).info.keys() & {"prompt", "workflow", "exif", "Comment", "xmp"}
+
+
+def run_with_canaries(host: str, build: ModuleType) -> None:
+    """Graphs on the photograph with canaries: three that succeed, with step previews, and a mis-wired one."""
     for make in (build.simple, build.keyed_pseudonym, build.privacy_check):
         prompt = make()
         prompt["1"]["inputs"]["image"] = "photo.png"
+        if "8" in prompt:
+            prompt["8"]["inputs"]["step_previews"] = True
         build.run(prompt, host)
     prompt = build.keyed_pseudonym()
     prompt["2x"] = prompt["1"] | {"inputs": {"image": "photo.png"}}
@@ -124,16 +168,6 @@ def test_no_canary_comes_out(server: tuple[str, Path], build: ModuleType) -> Non
     prompt["2x"] = {"class_type": "RepeatImageBatch", "inputs": {"image": ["1", 0], "amount": 2}}
     with pytest.raises(RuntimeError, match="connect the image"):
         build.run(prompt, host)
-    places = [p for folder in ("output", "temp") for p in (base / folder).rglob("*") if p.is_file()]
-    texts = {str(p): p.read_bytes() for p in [*places, base / "log.txt"]}
-    with urllib.request.urlopen(f"{host}/history") as answer:
-        texts["history"] = answer.read()
-    assert len(places) >= 10
-    for where, content in texts.items():
-        for canary in CANARIES:
-            assert canary.encode() not in content, (where, canary)
-    for path in places:
-        assert not Image.open(path).info.keys() & {"prompt", "workflow", "exif", "Comment", "xmp"}
 
 
 def test_both_packs_load_and_a_wrong_wish_is_refused_in_words(server: tuple[str, Path], build: ModuleType) -> None:

@@ -76,6 +76,33 @@ print([m for m in heavy if m in sys.modules], sys.modules["id2face_core"].__file
     assert run.stdout.startswith("[]") and str(ROOT) in run.stdout, run.stdout + run.stderr
 
 
+def test_the_pack_loads_without_a_package_and_says_what_to_install(tmp_path: Path) -> None:
+    code = f"""
+import asyncio, sys, importlib.util
+sys.path.insert(0, {str(ROOT / "tests" / "comfy_stub")!r})
+class Gone:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("diffusers", "onnxruntime"):
+            raise ModuleNotFoundError(name)
+find = importlib.util.find_spec
+importlib.util.find_spec = lambda name, package=None: None if name in ("diffusers", "onnxruntime") else find(name, package)
+sys.meta_path.insert(0, Gone())
+spec = importlib.util.spec_from_file_location("pack", {str(ROOT / "__init__.py")!r}, submodule_search_locations=[{str(ROOT)!r}])
+pack = importlib.util.module_from_spec(spec); sys.modules["pack"] = pack; spec.loader.exec_module(pack)
+print(len(asyncio.run(asyncio.run(pack.comfy_entrypoint()).get_node_list())))
+from pack.nodes.model import shared_model
+try:
+    shared_model()
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    count, _, error = run.stdout.partition("\n")
+    assert int(count) == len(json.loads(GOLDEN.read_text(encoding="utf-8"))["nodes"]), run.stderr
+    assert error.startswith("Id2FaceError ID²Face needs diffusers, onnxruntime; run: ") and "requirements.txt" in error
+    assert "ID²Face needs diffusers, onnxruntime" in run.stderr
+
+
 def test_nothing_about_the_source_is_in_a_repr(pack: ModuleType) -> None:
     types = room("types")
     secret = torch.full((8,), 0.123456)

@@ -106,6 +106,26 @@ def test_a_face_without_a_new_one_is_covered(photo: torch.Tensor, policy: str) -
     assert json.loads(text)["images"][0]["faces"][0]["reason"] == "boom"
 
 
+def test_a_frame_whose_detection_fails_is_covered_whole(photo: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = room("model").shared_model().ready()
+    detect_faces, calls = parts.detector.detect, []
+
+    def failing(picture: np.ndarray) -> list:
+        calls.append(1)
+        if len(calls) == 2:
+            raise RuntimeError("boom")
+        return detect_faces(picture)
+
+    monkeypatch.setattr(parts.detector, "detect", failing)
+    batch = torch.cat([photo.flip(2), photo, torch.zeros_like(photo)])
+    faces = detect(batch)
+    assert [[f.reason for f in frame] for frame in faces.frames] == [[""], ["error:RuntimeError"], []]
+    new = room("types").NewFaces([[room("types").Rejected("none")], [room("types").Rejected("none")], []], faces.origin)
+    image, mask, _ = paste(batch, faces, new)
+    assert mask[1].min() == 1 and image[1].flatten(0, 1).unique(dim=0).shape[0] == 1
+    assert mask[0].min() == 0 and mask[2].max() == 0 and len(image) == 3
+
+
 def test_a_new_face_like_the_original_is_covered(photo: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
     from id2face_core.stages import NewFace
 

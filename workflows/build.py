@@ -143,9 +143,9 @@ def as_workflow(prompt: Prompt) -> dict[str, Any]:
     return last | {"nodes": list(nodes.values()), "links": links, "groups": [], "config": {}, "extra": {}, "version": 0.4}
 
 
-def run(prompt: Prompt, host: str) -> dict[str, Any]:
-    """Execute on a server and return its entry of the history. Raises RuntimeError."""
-    body = json.dumps({"prompt": prompt}).encode()
+def run(prompt: Prompt, host: str, client: str = "build") -> dict[str, Any]:
+    """Execute on a server and return its entry of the history. Raises RuntimeError. client: whose websocket gets events."""
+    body = json.dumps({"prompt": prompt, "client_id": client}).encode()
     request = urllib.request.Request(f"{host}/prompt", body, {"Content-Type": "application/json"})
     with urllib.request.urlopen(request) as answer:
         number = json.load(answer)["prompt_id"]

@@ -47,12 +47,11 @@ class AnonymizeFaces(io.ComfyNode):
                 seed_input(),
                 io.Combo.Input(
                     "preset", options=list(PRESETS), default="balanced",
-                    tooltip="fast: 4 steps, the inner face; balanced: 12 steps, the face with forehead and jaw; "
-                    "strict: hair and ears too, and a wider distance to the original identity.",
+                    tooltip="fast: 4 steps, one rendering; balanced: 12 steps, up to three renderings; strict: hair and ears too.",
                 ),
                 io.Combo.Input(
                     "mode", options=list(MODES), default="one_sided",
-                    tooltip="How the new identity is kept away: one_sided draws again what comes too close; exact turns it "
+                    tooltip="How the new identity is kept away: one_sided turns what comes too close; exact turns it "
                     "orthogonal to the original (one person should not get many such); keyed derives it from the original with "
                     "the key.",
                 ),

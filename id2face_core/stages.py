@@ -17,6 +17,7 @@ from torch import Generator, Tensor
 
 from .components import Components, window_origin
 from .diffusion.ranking import misfit
+from .diffusion.style_space import expand
 from .errors import ConfigError, FaceRejectedError
 from .faces.alignment import arcface_matrix, warp
 from .faces.types import Face, Mesh, SoftMask
@@ -228,9 +229,21 @@ def render_candidate(parts: Components, candidates: Candidates, rank: int = 0, w
 def render(parts: Components, styles: Tensor, window: Window | None = None) -> tuple[np.ndarray, Mesh]:
     """Style inputs [1, 23, 512] -> the window around the face, uint8 [S, S', 3], and its mesh. Raises FaceRejectedError."""
     window = window or parts.window
-    image = parts.generator.synthesize(styles.to(parts.device, parts.dtype), window, False)[0]
-    picture = ((image.float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()
+    picture = _window_picture(parts, styles, window)
     return picture, parts.mesh.fit(picture, parts.nominal_points - window_origin(window))
+
+
+@torch.inference_mode()
+def unfinished(parts: Components, latent: Tensor, attributes: Tensor, residual: Tensor) -> np.ndarray:
+    """What a noisy residual [1, G, D] of `draw_candidates`' callback looks like, uint8 [S, S', 3]: for previews."""
+    mean = parts.recomposer.mean
+    standard = mean.standardise(torch.cat((latent, attributes))[None])
+    return _window_picture(parts, expand(mean.unwhiten(parts.spread * residual, standard)), parts.window)
+
+
+def _window_picture(parts: Components, styles: Tensor, window: Window) -> np.ndarray:
+    image = parts.generator.synthesize(styles.to(parts.device, parts.dtype), window, False)[0]
+    return ((image.float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()
 
 
 def paste(

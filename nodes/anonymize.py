@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from comfy_api.latest import io
+
 from id2face_core.errors import ConfigError
-from id2face_core.options import MODES, PRESETS, AnonymizeOptions
+from id2face_core.options import MODES, PRESETS, AnonymizeOptions, Mode, Policy
 
 from .folders import KEYS, NONE, file_stamp, key_files, read_key
 from .model import SharedModel, model_or_default
@@ -46,12 +47,11 @@ class AnonymizeFaces(io.ComfyNode):
                 seed_input(),
                 io.Combo.Input(
                     "preset", options=list(PRESETS), default="balanced",
-                    tooltip="fast: 4 steps, the inner face; balanced: 12 steps, the face with forehead and jaw; "
-                    "strict: hair and ears too, and a wider distance to the original identity.",
+                    tooltip="fast: 4 steps, one rendering; balanced: 12 steps, three renderings at most; strict: ears, hair too.",
                 ),
                 io.Combo.Input(
                     "mode", options=list(MODES), default="one_sided",
-                    tooltip="How the new identity is kept away: one_sided draws again what comes too close; exact turns it "
+                    tooltip="How the new identity is kept away: one_sided turns what comes too close; exact turns it "
                     "orthogonal to the original (one person should not get many such); keyed derives it from the original with "
                     "the key.",
                 ),
@@ -98,7 +98,7 @@ class AnonymizeFaces(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, image: Tensor, seed: int, preset: str, mode: str, policy: str, faces: str, key_file: str, steps: int,
+        cls, image: Tensor, seed: int, preset: str, mode: Mode, policy: Policy, faces: str, key_file: str, steps: int,
         keep_age: bool, keep_sex: bool, keep_skin: bool, changes: str, model: SharedModel | None = None,
     ) -> io.NodeOutput:  # fmt: skip
         check_image(image)

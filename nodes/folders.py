@@ -13,6 +13,7 @@ import secrets
 from pathlib import Path
 
 import folder_paths
+
 from id2face_core.errors import AssetMissingError, KeyFileError
 
 MODELS, KEYS, IDENTITIES = "id2face", "id2face_keys", "id2face_identities"

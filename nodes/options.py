@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from comfy_api.latest import io
+
 from id2face_core.errors import ConfigError
 
 MAX_SEED = 2**64 - 1

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import comfy.model_management
 import numpy as np
 import torch
-from id2face_core.errors import ShapeError
 from torch import Tensor
+
+from id2face_core.errors import ShapeError
 
 
 def check_image(image: Tensor, name: str = "image") -> None:
@@ -37,9 +38,9 @@ class Output:
 
     def __init__(self, image: Tensor) -> None:
         self._source = image
-        where = {"device": comfy.model_management.intermediate_device(), "dtype": comfy.model_management.intermediate_dtype()}
-        self.image = torch.empty((*image.shape[:3], 3), **where).fill_(0)
-        self.mask = torch.empty(image.shape[:3], **where).fill_(0)
+        device, dtype = comfy.model_management.intermediate_device(), comfy.model_management.intermediate_dtype()
+        self.image = torch.empty((*image.shape[:3], 3), device=device, dtype=dtype).fill_(0)
+        self.mask = torch.empty(image.shape[:3], device=device, dtype=dtype).fill_(0)
 
     def write(self, i: int, picture: np.ndarray | None, mask: np.ndarray) -> None:
         """Frame i: `picture` uint8 [H, W, 3] where `mask` [H, W] is above 0, the source's own values elsewhere.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 SCHEMA = "id2face-report/1"
@@ -17,7 +17,7 @@ def report(images: Sequence[dict[str, Any]], options: dict[str, Any]) -> str:
     return json.dumps({"schema": SCHEMA, "model": model_row(), "options": options, "images": rows}, indent=1)
 
 
-def face_row(box: Sequence[float], status: str, reason: str) -> dict[str, Any]:
+def face_row(box: Iterable[float], status: str, reason: str) -> dict[str, Any]:
     """One face."""
     return {"box": [round(float(v), 1) for v in box], "status": status, "reason": reason}
 

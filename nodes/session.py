@@ -9,8 +9,9 @@ from typing import TypeVar
 import comfy.model_management
 import comfy.utils
 import numpy as np
-from id2face_core.errors import Id2FaceError
 from PIL import Image
+
+from id2face_core.errors import Id2FaceError
 
 from .own_core import missing_packages, remedy
 

@@ -12,13 +12,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 from comfy_api.latest import io
+
 from id2face_core.errors import ShapeError
 
 if TYPE_CHECKING:
     import numpy as np
+    from torch import Tensor
+
     from id2face_core.faces.types import Face
     from id2face_core.stages import NewFace, SourceFace
-    from torch import Tensor
+
+    from .model import SharedModel
 
 ModelType = io.Custom("ID2FACE_MODEL")
 FacesType = io.Custom("ID2FACE_FACES")
@@ -91,7 +95,7 @@ class Faces:
 
 @dataclass(frozen=True)
 class SourceIdentity:
-    """embedding: [E], unit norm; latent: [L], the Identity VAE's mean."""
+    """embedding: [E], unit norm; latent: [L], the Identity VAE's."""
 
     embedding: Tensor = field(repr=False)
     latent: Tensor = field(repr=False)
@@ -99,11 +103,16 @@ class SourceIdentity:
 
 @dataclass(frozen=True)
 class Identity:
-    """A new identity. latent: [L]; state: of the face's random generator from here on; keyed: made from the source's own
-    identity with a secret key, so that whoever has the key gets the person back."""
+    """A new identity, or candidates for it.
 
-    latent: Tensor = field(repr=False)
+    latents: [K, L]; state: of the face's random generator from here on; kept: which traits of the attributes it agrees with,
+    bool [T] (None: all); keyed: made from the source's own identity with a secret key, so that whoever has the key gets the
+    person back.
+    """
+
+    latents: Tensor = field(repr=False)
     state: Tensor | None = field(repr=False)
+    kept: Tensor | None = field(default=None, repr=False)
     keyed: bool = False
 
 
@@ -136,15 +145,18 @@ class AttributeVectors(PerFace["Tensor"]):
 
 @dataclass(frozen=True)
 class Recomposed:
-    """A new face with the seed of its grain."""
+    """A new face with the seed of its grain, and the candidates that it was chosen from."""
 
     new: NewFace = field(repr=False)
     grain_seed: int = field(repr=False)
+    identity: Identity = field(repr=False)
 
 
 @dataclass(frozen=True, repr=False)
 class NewFaces(PerFace[Recomposed]):
-    """Rendered faces of nobody."""
+    """Rendered faces of nobody. model: what made them (None: the default)."""
+
+    model: SharedModel | None = None
 
     def renderings(self) -> list[np.ndarray]:
         """All of them, uint8 [S, S', 3]."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -28,3 +31,42 @@ def model_dir() -> Path:
     if missing:
         pytest.skip(f"third-party files are not set up ({missing[0]}): run id2face setup")
     return model_folder()
+
+
+_libraries: list[object] = []  # a library that is forgotten takes its operators with it
+
+
+def _make_torchvision_importable() -> None:
+    """A torchvision for CUDA beside a torch without it lacks two operators; ComfyUI imports it all the same."""
+    import torch
+
+    try:
+        import torchvision  # noqa: F401
+    except RuntimeError:
+        for name in [n for n in sys.modules if n.partition(".")[0] == "torchvision"]:
+            del sys.modules[name]
+        library = torch.library.Library("torchvision", "DEF")
+        for name in ("nms", "qnms"):
+            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        _libraries.append(library)
+
+
+@pytest.fixture(scope="session")
+def pack() -> ModuleType:
+    """The node pack, as ComfyUI imports it: against the real ComfyUI in $COMFYUI_PATH, or our stand-in for it."""
+    real = os.environ.get("COMFYUI_PATH")
+    sys.path.insert(0, real or str(ROOT / "tests" / "comfy_stub"))
+    if real:
+        _make_torchvision_importable()
+        import comfy.options
+
+        comfy.options.enable_args_parsing(False)
+        from comfy.cli_args import args
+
+        args.cpu = True
+    spec = importlib.util.spec_from_file_location("id2face_pack", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["id2face_pack"] = module
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,286 @@
+"""`Encode Identity`, `Sample Identity`, `Orthogonal Identity Mapping`, `Pseudonym`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from comfy_api.latest import io
+
+from id2face_core.errors import ConfigError
+from id2face_core.options import MODES
+
+from .folders import KEYS, NONE, file_stamp, key_files, read_key
+from .model import SharedModel, model_or_default
+from .options import keep_inputs, kept, key_input, seed_input
+from .session import Progress
+from .types import (
+    AttributesType,
+    AttributeVectors,
+    Faces,
+    FacesType,
+    Identities,
+    Identity,
+    IdentityType,
+    ModelType,
+    Pseudonyms,
+    PseudonymType,
+    Rejected,
+    SourceIdentities,
+    SourceIdentity,
+    SourceIdentityType,
+    guarded,
+)  # fmt: skip
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+GROUPINGS = ("by resemblance", "one person", "every face another")
+MODEL_TOOLTIP = "From Load ID²Face Model; not needed with its defaults."
+FACES_TOOLTIP = "From Detect & Align Faces."
+
+
+def encode(model: SharedModel, faces: Faces) -> SourceIdentities:
+    """The source's identities: embeddings and the Identity VAE's latents."""
+    from id2face_core.stages import identity_latent
+
+    parts = model.ready()
+    each = faces.each(lambda s: SourceIdentity(s.embedding, identity_latent(parts, s.embedding)))
+    return SourceIdentities(each, faces.origin)
+
+
+def name_persons(faces: Faces, key: bytes, grouping: str) -> Pseudonyms:
+    """Names as the pipeline gives them, person-0, person-1, ... in the order in which persons are met, over all frames."""
+    from id2face_core.identity.pseudonym import group_persons
+
+    known: list[Tensor] = []
+    names: list[str] = []
+
+    def name(embedding: Tensor) -> str:
+        if grouping == GROUPINGS[1]:
+            return "person-0"
+        person = group_persons(embedding, known) if grouping == GROUPINGS[0] else None
+        if person is not None:
+            return names[person]
+        known.append(embedding)
+        names.append(f"person-{len(names)}")
+        return names[-1]
+
+    return Pseudonyms(faces.each(lambda s: name(s.embedding)), faces.origin, key)
+
+
+def sample(
+    model: SharedModel, faces: Faces, attributes: AttributeVectors | None, pseudonyms: Pseudonyms | None, *,
+    seed: int, temperature: float, candidates: int, keep: tuple[str, ...],
+) -> Identities:  # fmt: skip
+    """Candidates for each face from a generator of its own, by seed and face; or one for each person, by the key."""
+    from id2face_core.attributes.edit import kept_traits
+    from id2face_core.identity.pseudonym import generator_for, generator_from_key
+    from id2face_core.stages import SourceFace, sample_identity
+
+    parts, progress = model.ready(), Progress(sum(map(len, faces.frames)))
+    stays, persons = kept_traits(keep, parts.traits.indices), dict[str, Identity]()
+
+    def one(source: SourceFace, wish: Tensor | None, name: str | None) -> Identity:
+        values = source.attributes if wish is None else wish
+        if pseudonyms is None or name is None:
+            generator, count = generator_for(str(seed).encode(), source.digest), candidates
+        else:
+            generator, count = generator_from_key(pseudonyms.key, name), 1
+            if name in persons:  # as in the pipeline: the first picture decides who a person becomes
+                return Identity(persons[name].latents, generator.get_state(), stays)
+        latents = sample_identity(parts, values, generator, count=count, kept=stays, temperature=temperature)
+        new = Identity(latents, generator.get_state(), stays)
+        return new if name is None else persons.setdefault(name, new)
+
+    rows: list[list[Identity | Rejected]] = []
+    for i, frame in enumerate(faces.frames):
+        rows.append([])
+        for j, found in enumerate(frame):
+            source = found.source or Rejected(found.reason or found.status)
+            wish = attributes.frames[i][j] if attributes is not None else None
+            name = pseudonyms.frames[i][j] if pseudonyms is not None else None
+            rows[-1].append(guarded(one, source, wish, name))
+            progress.step()
+    return Identities(rows, faces.origin)
+
+
+def map_away(
+    model: SharedModel, new: Identities, source: SourceIdentities, pseudonyms: Pseudonyms | None, mode: str, margin: float
+) -> Identities:
+    """New identities kept away from those of the source. `keyed` derives them from the source's own with the key.
+
+    With a pseudonym the first picture of a person decides for all of his faces.
+    """
+    from id2face_core.identity.pseudonym import generator_from_key
+    from id2face_core.stages import map_identity
+
+    parts = model.ready()
+    persons: dict[str, Tensor] = {}
+
+    def one(own: SourceIdentity, identity: Identity, name: str | None) -> Identity:
+        key = None if pseudonyms is None else pseudonyms.key
+        latents = identity.latents[:1] if mode == "keyed" else identity.latents
+        mapped = persons.get(name) if name is not None else None
+        if mapped is None:
+            mapped = map_identity(parts, latents, own.embedding, mode, margin=margin, key=key)
+        if name is not None:
+            persons[name] = mapped
+        if mode == "keyed" and key is not None and name is not None:
+            return Identity(mapped, generator_from_key(key, name).get_state(), identity.kept, keyed=True)
+        return Identity(mapped, identity.state, identity.kept, identity.keyed)
+
+    rows = []
+    for i, frame in enumerate(source.frames):
+        row = []
+        for j, own in enumerate(frame):
+            name = pseudonyms.frames[i][j] if pseudonyms is not None else None
+            row.append(guarded(one, own, new.everyone or new.frames[i][j], name))
+        rows.append(row)
+    return Identities(rows, source.origin)
+
+
+class EncodeIdentity(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="ID2FaceEncodeIdentity", display_name="Encode Identity", category="ID²Face/steps",
+            description="Who the source's faces are: embeddings and latents of the Identity VAE. They serve only to keep new "
+            "identities away, and cannot be saved or rendered.",
+            search_aliases=["face embedding", "identity vae", "face recognition"],
+            inputs=[
+                FacesType.Input("faces", tooltip=FACES_TOOLTIP),
+                ModelType.Input("model", optional=True, tooltip=MODEL_TOOLTIP),
+            ],
+            outputs=[SourceIdentityType.Output(display_name="source_identity", tooltip="For Orthogonal Identity Mapping.")],
+        )  # fmt: skip
+
+    @classmethod
+    def execute(cls, faces: Faces, model: SharedModel | None = None) -> io.NodeOutput:
+        return io.NodeOutput(encode(model_or_default(model), faces))
+
+
+class SampleIdentity(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="ID2FaceSampleIdentity", display_name="Sample Identity", category="ID²Face/steps",
+            description="Random identities for each face from the Identity VAE's prior, of like age, sex and skin.",
+            search_aliases=["random face", "random identity", "new identity"],
+            inputs=[
+                FacesType.Input("faces", tooltip=FACES_TOOLTIP),
+                seed_input(),
+                AttributesType.Input(
+                    "attributes", optional=True, tooltip="Age, sex and skin of the new person (else the source's).",
+                ),
+                PseudonymType.Input(
+                    "pseudonym", optional=True, tooltip="From Pseudonym: the key and the person decide instead of the seed.",
+                ),
+                ModelType.Input("model", optional=True, tooltip=MODEL_TOOLTIP),
+                io.Float.Input(
+                    "temperature", default=1.0, min=0.1, max=2.0, step=0.05, advanced=True,
+                    tooltip="How far identities spread: below 1 average looking, above 1 rarer ones.",
+                ),
+                io.Int.Input(
+                    "candidates", default=16, min=1, max=64, advanced=True,
+                    tooltip="Drawn for each face; Harmonized Diffusion renders the one that fits best. With a pseudonym it is 1.",
+                ),
+                *keep_inputs(),
+            ],
+            outputs=[IdentityType.Output(display_name="identity", tooltip="New identities for each face.")],
+        )  # fmt: skip
+
+    @classmethod
+    def execute(
+        cls, faces: Faces, seed: int, temperature: float, candidates: int, keep_age: bool, keep_sex: bool, keep_skin: bool,
+        attributes: AttributeVectors | None = None, pseudonym: Pseudonyms | None = None, model: SharedModel | None = None,
+    ) -> io.NodeOutput:  # fmt: skip
+        for name, values in (("attributes", attributes), ("pseudonym", pseudonym)):
+            if values is not None:
+                faces.check(name, values)
+        keep = kept(keep_age=keep_age, keep_sex=keep_sex, keep_skin=keep_skin)
+        return io.NodeOutput(sample(
+            model_or_default(model), faces, attributes, pseudonym, seed=seed, temperature=temperature, candidates=candidates,
+            keep=keep,
+        ))  # fmt: skip
+
+
+class OrthogonalMapping(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="ID2FaceOrthogonalMapping", display_name="Orthogonal Identity Mapping", category="ID²Face/steps",
+            description="Turns new identities away from the original's in the space of the Identity VAE.",
+            search_aliases=["orthogonal", "identity distance", "keyed pseudonym"],
+            inputs=[
+                IdentityType.Input("identity", tooltip="New identities from Sample, Load or Blend Identity."),
+                SourceIdentityType.Input("source_identity", tooltip="From Encode Identity, of the same faces."),
+                io.Combo.Input(
+                    "mode", options=list(MODES), default="one_sided",
+                    tooltip="one_sided: turned only where the cosine exceeds the margin; exact: cosine 0 (one person should not "
+                    "get many such); keyed: the original's own identity turned with the key of the pseudonym.",
+                ),
+                PseudonymType.Input("pseudonym", optional=True, tooltip="From Pseudonym; needed in mode keyed."),
+                ModelType.Input("model", optional=True, tooltip=MODEL_TOOLTIP),
+                io.Float.Input(
+                    "margin", default=0.0, min=-0.5, max=0.9, step=0.05, advanced=True,
+                    tooltip="Greatest cosine with the original, for one_sided.",
+                ),
+            ],
+            outputs=[IdentityType.Output(display_name="identity", tooltip="Identities away from the original's.")],
+        )  # fmt: skip
+
+    @classmethod
+    def execute(
+        cls, identity: Identities, source_identity: SourceIdentities, mode: str, margin: float,
+        pseudonym: Pseudonyms | None = None, model: SharedModel | None = None,
+    ) -> io.NodeOutput:  # fmt: skip
+        if mode == "keyed" and pseudonym is None:
+            raise ConfigError("mode keyed needs a key: connect Pseudonym")
+        same_faces(source_identity, identity=identity, pseudonym=pseudonym)
+        return io.NodeOutput(map_away(model_or_default(model), identity, source_identity, pseudonym, mode, margin))
+
+
+def same_faces(source: SourceIdentities, identity: Identities, pseudonym: Pseudonyms | None) -> None:
+    """Raise ShapeError when they are not of the same faces."""
+    from id2face_core.errors import ShapeError
+
+    for name, values in (("identity", identity), ("pseudonym", pseudonym)):
+        if values is None or (isinstance(values, Identities) and values.everyone is not None):
+            continue
+        if values.origin != source.origin:
+            raise ShapeError(f"{name} ({values!r}) and source_identity ({source!r}) belong to different faces; connect both to "
+                             "the same Detect & Align Faces")  # fmt: skip
+
+
+class Pseudonym(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="ID2FacePseudonym", display_name="Pseudonym", category="ID²Face/steps",
+            description="One new face for each person and key: the same in every picture, run and machine that has the key.",
+            search_aliases=["consistent face", "same face", "key", "person grouping"],
+            inputs=[
+                FacesType.Input("faces", tooltip=FACES_TOOLTIP),
+                key_input(key_files(), "Secret key from models/id2face_keys. Only its name is in the workflow."),
+                io.Combo.Input(
+                    "grouping", options=list(GROUPINGS), default=GROUPINGS[0],
+                    tooltip="Who is one person: faces that resemble each other; all of them; or nobody.",
+                ),
+            ],
+            outputs=[PseudonymType.Output(display_name="pseudonym", tooltip="For Sample Identity or Orthogonal Mapping.")],
+        )  # fmt: skip
+
+    @classmethod
+    def fingerprint_inputs(cls, key_file: str, **_: object) -> str:
+        return file_stamp(KEYS, key_file)
+
+    @classmethod
+    def validate_inputs(cls, key_file: str = "") -> bool | str:
+        return True if key_file != NONE else "Pseudonym needs a key_file: put one, ending in .key, into models/id2face_keys"
+
+    @classmethod
+    def execute(cls, faces: Faces, key_file: str, grouping: str) -> io.NodeOutput:
+        key = read_key(key_file)
+        if key is None:
+            raise ConfigError("Pseudonym needs a key_file: put one, ending in .key, into models/id2face_keys")
+        return io.NodeOutput(name_persons(faces, key, grouping))

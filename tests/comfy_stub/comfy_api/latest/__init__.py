@@ -1,0 +1,10 @@
+"""The V3 names that the pack imports."""
+
+from . import io, ui
+
+
+class ComfyExtension:
+    async def on_load(self) -> None: ...
+
+
+__all__ = ["ComfyExtension", "io", "ui"]

@@ -1,0 +1,184 @@
+"""Write the templates of this folder: python workflows/build.py [http://127.0.0.1:8188]
+
+With the address of a ComfyUI that has the pack, an input `photo.jpg` and a key `example.key`, it also runs them and makes
+the thumbnails. Run it after a node changed.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+import time
+import urllib.parse
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+INFO = json.loads((HERE.parent / "tests/comfy_stub/object_info.json").read_text(encoding="utf-8"))["nodes"]
+# ComfyUI's own nodes that the templates use: inputs (name -> type), outputs, values of widgets beyond the inputs
+CORE: dict[str, tuple[dict[str, str], list[str], list[str]]] = {
+    "LoadImage": ({"image": "COMBO"}, ["IMAGE", "MASK"], ["image"]),
+    "RepeatImageBatch": ({"image": "IMAGE", "amount": "INT"}, ["IMAGE"], []),
+    "PreviewAny": ({"source": "*"}, ["STRING"], []),
+}
+WIDGETS = ("INT", "FLOAT", "BOOLEAN", "STRING", "COMBO")
+Prompt = dict[str, dict[str, Any]]
+
+
+def node(kind: str, **inputs: Any) -> dict[str, Any]:
+    """A node of a prompt; inputs that are not given have their defaults."""
+    defaults = {}
+    if kind in INFO:
+        for name, (io_type, more) in INFO[kind]["input"]["required"].items():
+            if io_type in WIDGETS and not more.get("forceInput"):
+                defaults[name] = more.get("default", (more.get("options") or [None])[0])
+    return {"class_type": kind, "inputs": defaults | inputs}
+
+
+def simple() -> Prompt:
+    return {
+        "1": node("LoadImage", image="photo.jpg"), "2": node("ID2FaceAnonymize", image=["1", 0], seed=1),
+        "3": node("ID2FaceSaveImage", images=["2", 0]), "4": node("PreviewAny", source=["2", 2]),
+    }  # fmt: skip
+
+
+def composable() -> Prompt:
+    return {
+        "1": node("LoadImage", image="photo.jpg"), "2": node("ID2FaceLoadModel"),
+        "3": node("ID2FaceDetectFaces", image=["1", 0], model=["2", 0]),
+        "4": node("ID2FaceExtractAttributes", faces=["3", 0]),
+        "5": node("ID2FaceEncodeIdentity", faces=["3", 0], model=["2", 0]),
+        "6": node("ID2FaceSampleIdentity", faces=["3", 0], attributes=["4", 0], model=["2", 0], seed=1),
+        "7": node("ID2FaceOrthogonalMapping", identity=["6", 0], source_identity=["5", 0], model=["2", 0]),
+        "8": node("ID2FaceHarmonizedDiffusion", faces=["3", 0], identity=["7", 0], attributes=["4", 0], model=["2", 0]),
+        "9": node("ID2FacePasteFaces", image=["1", 0], faces=["3", 0], new_faces=["8", 0]),
+        "10": node("ID2FaceSaveImage", images=["9", 0]), "11": node("ID2FacePreview", images=["3", 1]),
+        "12": node("ID2FacePreview", images=["8", 1]), "13": node("ID2FacePreview", images=["8", 2]),
+    }  # fmt: skip
+
+
+def batch() -> Prompt:
+    return {
+        "1": node("LoadImage", image="photo.jpg"), "2": node("RepeatImageBatch", image=["1", 0], amount=3),
+        "3": node("ID2FaceAnonymize", image=["2", 0], seed=2, preset="fast"),
+        "4": node("ID2FaceSaveImage", images=["3", 0], format="jpeg"),
+    }  # fmt: skip
+
+
+def keyed_pseudonym() -> Prompt:
+    prompt = composable()
+    prompt["14"] = node("ID2FacePseudonym", faces=["3", 0], key_file="example.key")
+    prompt["6"]["inputs"]["pseudonym"] = ["14", 0]
+    prompt["7"]["inputs"] |= {"pseudonym": ["14", 0], "mode": "keyed"}
+    return prompt
+
+
+def attribute_edit() -> Prompt:
+    prompt = composable()
+    prompt["14"] = node("ID2FaceEditAttributes", attributes=["4", 0], age=20.0, smile=-0.5)
+    for name in ("6", "8"):
+        prompt[name]["inputs"]["attributes"] = ["14", 0]
+    return prompt
+
+
+def privacy_check() -> Prompt:
+    prompt = simple()
+    prompt["5"] = node("ID2FacePrivacyCheck", image=["2", 0], original=["1", 0])
+    prompt["3"]["inputs"]["images"] = ["5", 0]
+    prompt["4"]["inputs"]["source"] = ["5", 2]
+    return prompt
+
+
+TEMPLATES = {
+    "simple": simple, "composable": composable, "batch": batch, "keyed pseudonym": keyed_pseudonym,
+    "attribute edit": attribute_edit, "privacy check": privacy_check,
+}  # fmt: skip
+
+
+def ports(kind: str) -> tuple[dict[str, str], list[tuple[str, str]]]:
+    """(inputs name -> type in order, outputs (name, type))."""
+    if kind in CORE:
+        return CORE[kind][0], [(t, t) for t in CORE[kind][1]]
+    info = INFO[kind]
+    inputs = {n: v[0] for group in ("required", "optional") for n, v in info["input"].get(group, {}).items()}
+    return inputs, list(zip(info["output_name"], info["output"], strict=True))
+
+
+def depth(prompt: Prompt, name: str) -> int:
+    """Longest way from a node without links."""
+    return 1 + max((depth(prompt, v[0]) for v in prompt[name]["inputs"].values() if isinstance(v, list)), default=0)
+
+
+def as_workflow(prompt: Prompt) -> dict[str, Any]:
+    """A prompt as the page of ComfyUI stores graphs."""
+    nodes: dict[str, dict[str, Any]] = {}
+    links: list[list[Any]] = []
+    rows: dict[int, int] = {}
+    for name, part in prompt.items():
+        inputs, outputs = ports(part["class_type"])
+        column, values = depth(prompt, name), []
+        for port, kind in inputs.items():
+            if kind in WIDGETS and port in part["inputs"]:
+                values += [part["inputs"][port]] + (["fixed"] if port == "seed" else [])
+        nodes[name] = {
+            "id": int(name), "type": part["class_type"], "pos": [380 * column - 340, 60 + 420 * rows.get(column, 0)],
+            "size": [330, 380], "flags": {}, "order": column, "mode": 0,
+            "inputs": [{"name": n, "type": t, "link": None} for n, t in inputs.items() if t not in WIDGETS],
+            "outputs": [{"name": n, "type": t, "links": [], "slot_index": i} for i, (n, t) in enumerate(outputs)],
+            "properties": {"Node name for S&R": part["class_type"]},
+            "widgets_values": values + CORE.get(part["class_type"], ({}, [], []))[2],
+        }  # fmt: skip
+        rows[column] = rows.get(column, 0) + 1
+    for name, part in prompt.items():
+        for slot, port in enumerate(nodes[name]["inputs"]):
+            source = part["inputs"].get(port["name"])
+            if isinstance(source, list):
+                output = nodes[source[0]]["outputs"][source[1]]
+                links.append([len(links) + 1, int(source[0]), source[1], int(name), slot, output["type"]])
+                port["link"] = len(links)
+                output["links"].append(len(links))
+    last = {"last_node_id": max(map(int, prompt)), "last_link_id": len(links)}
+    return last | {"nodes": list(nodes.values()), "links": links, "groups": [], "config": {}, "extra": {}, "version": 0.4}
+
+
+def run(prompt: Prompt, host: str, client: str = "build") -> dict[str, Any]:
+    """Execute on a server and return its entry of the history. Raises RuntimeError. client: whose websocket gets events."""
+    body = json.dumps({"prompt": prompt, "client_id": client}).encode()
+    request = urllib.request.Request(f"{host}/prompt", body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request) as answer:
+        number = json.load(answer)["prompt_id"]
+    for _ in range(3000):
+        with urllib.request.urlopen(f"{host}/history/{number}") as answer:
+            history = json.load(answer)
+        if number in history:
+            if history[number]["status"]["status_str"] != "success":
+                raise RuntimeError(json.dumps(history[number]["status"]))
+            return history[number]
+        time.sleep(0.1)
+    raise RuntimeError("the server did not finish")
+
+
+def thumbnail(entry: dict[str, Any], host: str) -> bytes:
+    """JPEG of the first saved picture: an anonymized one."""
+    from PIL import Image
+
+    file = next(i for out in entry["outputs"].values() for i in out.get("images", []) if i["type"] == "output")
+    with urllib.request.urlopen(f"{host}/view?{urllib.parse.urlencode(file)}") as answer:
+        picture = Image.open(io.BytesIO(answer.read())).convert("RGB")
+    picture.thumbnail((400, 400))
+    target = io.BytesIO()
+    picture.save(target, "JPEG", quality=85)
+    return target.getvalue()
+
+
+def main(host: str | None) -> None:
+    for name, make in TEMPLATES.items():
+        (HERE / f"{name}.json").write_text(json.dumps(as_workflow(make()), indent=1) + "\n", encoding="utf-8")
+        if host:
+            (HERE / f"{name}.jpg").write_bytes(thumbnail(run(make(), host), host))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1] if len(sys.argv) > 1 else None)

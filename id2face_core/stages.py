@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from .attributes.vector import index
 from .components import Components, window_origin
 from .diffusion.ranking import misfit
 from .diffusion.style_space import expand
@@ -27,6 +28,7 @@ from .photograph.compose import ComposeOptions, Composite, compose
 
 MIN_FACE = 16.0  # pixels between the sides of a box; below, neither mesh nor detector can be trusted
 MAX_YAW, MAX_PITCH = 50.0, 40.0  # degrees; the packaged generator has seen little beyond
+GLASSES, GLASSES_SURE = index("glasses"), 0.95
 PERSON_NONCE = b"person"
 
 
@@ -95,6 +97,8 @@ def read_face(parts: Components, picture: np.ndarray, face: Face) -> SourceFace:
     yaw, pitch = float(attributes[0]), float(attributes[1])
     if abs(yaw) > MAX_YAW or abs(pitch) > MAX_PITCH:
         raise FaceRejectedError("profile", f"yaw {yaw:.0f}, pitch {pitch:.0f} degrees are beyond the generator's range")
+    # a pair invented is seen by everybody, a pair lost by few: the reading must be sure
+    attributes[GLASSES] = float(attributes[GLASSES] > GLASSES_SURE)
     crop = warp(picture, arcface_matrix(face.points), 112)
     digest = hashlib.sha256(crop.tobytes()).digest()
     occluder, person = parts.occlusion.read(picture, mesh), parts.person.read(picture, mesh)

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from id2face_core import pipeline
+from id2face_core.options import PRESETS
 from id2face_core.pictures import read_picture
 
 PHOTO = Path(pipeline.__file__).parent / "demo/astronaut.jpg"
@@ -63,7 +64,7 @@ def test_steps_one_by_one_make_the_same_picture_as_the_simple_node(photo: torch.
     attributes = room("attributes").ExtractAttributes.execute(faces).args[0]
     own = room("identity").EncodeIdentity.execute(faces).args[0]
     sampled = room("identity").SampleIdentity.execute(faces, 1, 1.0, 8, **KEEP, attributes=attributes).args[0]
-    identity = room("identity").OrthogonalMapping.execute(sampled, own, "one_sided", 0.0).args[0]
+    identity = room("identity").OrthogonalMapping.execute(sampled, own, "one_sided", PRESETS["fast"].margin).args[0]
     run = room("harmonize").HarmonizedDiffusion.execute
     new, rendering, gates, who = run(faces, identity, 4, "dpmpp_2m", "face", 1.0, True, 1, attributes=attributes).args
     assert rendering.shape[0] == 1 and gates.shape[0] == 1

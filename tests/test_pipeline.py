@@ -58,7 +58,7 @@ def test_any_failure_covers_the_face(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(pipeline, "recompose", fail)
+    monkeypatch.setattr(pipeline, "render_candidate", fail)
     result = anonymizer.anonymize([photo], AnonymizeOptions(seed=1, policy=policy))[0]  # type: ignore[arg-type]
     assert result.status == "withheld" and result.faces[0].status == "withheld" and result.faces[0].reason
     if policy == "withhold":

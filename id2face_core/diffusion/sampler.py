@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
-from torch import Generator, Tensor
+from torch import Tensor
 
 from ..errors import ConfigError
 from .denoiser import StyleDenoiser
@@ -23,11 +23,6 @@ def make_scheduler(name: str = "dpmpp_2m") -> DDIMScheduler | DPMSolverMultistep
     if name == "ddim":
         return DDIMScheduler(**_COMMON, clip_sample=False, set_alpha_to_one=True, timestep_spacing="trailing")
     raise ConfigError(f"scheduler {name!r} is unknown; choose dpmpp_2m or ddim")
-
-
-def draw_noise(shape: tuple[int, ...], generators: list[Generator]) -> Tensor:
-    """[B, *shape] standard normal on the CPU, row i from generator i: results do not depend on the batch."""
-    return torch.stack([torch.randn(shape, generator=g) for g in generators])
 
 
 @torch.no_grad()

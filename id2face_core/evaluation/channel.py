@@ -14,7 +14,7 @@ from ..errors import FaceRejectedError
 from ..faces.types import Face
 from ..options import Preset
 from ..photograph.compose import ComposeOptions
-from ..stages import identity_latent, paste, read_face, recompose
+from ..stages import draw_candidates, identity_latent, paste, read_face, render_candidate
 from .outcomes import Outcome
 from .sets import Sample
 
@@ -40,7 +40,8 @@ def put_back(parts: Any, sample: Sample, preset: Preset, seed: int) -> Outcome:
     try:
         source = read_face(parts, sample.picture, known_face(sample))
         latent = identity_latent(parts, source.embedding)
-        new = recompose(parts, latent, source.attributes, generator, steps=preset.steps)
+        drawn = draw_candidates(parts, latent[None], source.attributes, generator, steps=preset.steps)
+        new = render_candidate(parts, drawn)
         made = paste(sample.picture, source, new, ComposeOptions(region=preset.region), np.random.default_rng(seed))
     except FaceRejectedError as error:
         return Outcome(sample, "withheld", error.reason, None, np.zeros(sample.picture.shape[:2], np.float32), None)

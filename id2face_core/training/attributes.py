@@ -67,7 +67,7 @@ def _fit_linear(model: BlendshapeNetwork, x: Tensor, y: Tensor, ridge: float = 1
     model.linear.bias.copy_(mean)
 
 
-def degrade(crops: Tensor, generator: Generator) -> Tensor:
+def degrade(crops: Tensor, generator: Generator, mirror: bool = True) -> Tensor:
     """Flip, shift, lower the resolution, change light and colour, add noise: photographs are worse than renderings.
 
     crops: [B, 3, S, S] in 0..1; one draw of shift and blur a batch, of the rest a picture.
@@ -76,7 +76,7 @@ def degrade(crops: Tensor, generator: Generator) -> Tensor:
         return torch.rand(shape, generator=generator)
 
     n, size = len(crops), crops.shape[-1]
-    flip = draw(n, 1, 1, 1) < 0.5
+    flip = (draw(n, 1, 1, 1) < 0.5) & mirror
     x = torch.where(flip, crops.flip(3), crops)
     shift = [int(v) for v in (draw(2) * 11 - 5)]
     x = torch.roll(x, shift, dims=(2, 3))

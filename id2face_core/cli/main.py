@@ -1,4 +1,4 @@
-"""`id2face`: anonymize pictures, set up third-party files, train, and say what is installed.
+"""`id2face`: anonymize pictures, clean workflows and files, set up third-party files, train, say what is installed.
 
 Exit status: 0 all done; 1 cannot run (files not set up, disk full, doctor found something); 2 wrong usage; 3 some face
 withheld; 4 some input unreadable (the others are still done; 4 goes before 3); 130 interrupted.
@@ -30,6 +30,15 @@ def build_parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="anonymize the bundled picture, for a first look")
     demo.add_argument("--output", type=Path, default=Path("id2face-demo"), metavar="DIR", help="default: %(default)s")
     demo.add_argument("--seed", type=int, default=0, metavar="N", help="default: %(default)s")
+    share = commands.add_parser("share", help="a ComfyUI workflow without file names, seeds, notes and keys, to give away")
+    share.add_argument("workflow", type=Path, metavar="WORKFLOW.json", help="or a PNG or WebP with a workflow in it")
+    share.add_argument("--output", type=Path, required=True, metavar="FILE.json", help="where the clean one goes")
+    share.add_argument("--keep-seed", action="store_true", help="keep seeds (with the original picture they tell the new face)")
+    scrub = commands.add_parser("scrub", help="take workflows and metadata out of pictures; pixels stay as they are")
+    scrub.add_argument("files", nargs="+", type=Path, metavar="FILE", help="PNG, JPEG or WebP files")
+    where = scrub.add_mutually_exclusive_group(required=True)
+    where.add_argument("--output", type=Path, metavar="DIR", help="where clean copies go, under the names of the inputs")
+    where.add_argument("--in-place", action="store_true", help="overwrite the files")
     commands.add_parser("train", help="train the networks (id2face train --help)", add_help=False)
     commands.add_parser("doctor", help="what is installed, which device, which weights, licences")
     return parser

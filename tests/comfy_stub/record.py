@@ -1,4 +1,8 @@
-"""Record `object_info.json` from a running ComfyUI: python tests/comfy_stub/record.py http://127.0.0.1:8188"""
+"""Record what a running ComfyUI publishes: python tests/comfy_stub/record.py http://127.0.0.1:8188
+
+Our nodes go into `object_info.json`, and what the sanitiser of workflows has to know into `id2face_core/sharing/nodes.json`.
+The server must have no models, keys and pictures: choices of files are recorded as they are there.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,9 @@ import json
 import sys
 import urllib.request
 from pathlib import Path
+
+from id2face_core.sharing.rules import TABLE
+from id2face_core.sharing.schema import table
 
 KEYS = ("input", "input_order", "output", "output_name", "output_tooltips", "name", "display_name", "description", "category",
         "output_node", "search_aliases")  # fmt: skip
@@ -16,10 +23,11 @@ def main(host: str) -> None:
         with urllib.request.urlopen(host + path) as answer:
             return json.load(answer)
 
-    version = get("/system_stats")["system"]["comfyui_version"]
-    nodes = {n: {k: v[k] for k in KEYS} for n, v in sorted(get("/object_info").items()) if n.startswith("ID2Face")}
+    version, info = get("/system_stats")["system"]["comfyui_version"], get("/object_info")
+    nodes = {n: {k: v[k] for k in KEYS} for n, v in sorted(info.items()) if n.startswith("ID2Face")}
     text = json.dumps({"comfyui": version, "nodes": nodes}, indent=1, ensure_ascii=False) + "\n"
     (Path(__file__).parent / "object_info.json").write_text(text, encoding="utf-8")
+    TABLE.write_text(json.dumps(table(info), separators=(",", ":"), ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

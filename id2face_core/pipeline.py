@@ -17,10 +17,11 @@ import torch
 from torch import Tensor
 
 from .attributes.edit import PERSON_TRAITS, edit_attributes, kept_traits
-from .attributes.vector import ATTRIBUTES, index
+from .attributes.vector import ATTRIBUTES
 from .components import FULL_WINDOW, Components
 from .errors import ConfigError, FaceRejectedError, Id2FaceError, Interrupted, ShapeError
 from .faces.types import Face
+from .faults import fault, least_faulty
 from .identity.pseudonym import generator_for, generator_from_key, group_persons
 from .options import PRESETS, AnonymizeOptions, FaceRecord, PictureResult, Preset
 from .photograph.compose import ComposeOptions, Composite
@@ -29,20 +30,14 @@ from .stages import (
     NewFace,
     SourceFace,
     draw_candidates,
-    embed,
     map_identity,
     paste,
     read_face,
-    read_rendering,
     render_candidate,
     sample_identity,
 )
 
 log = logging.getLogger("id2face")
-
-AGE, SEX = index("age"), index("sex")
-AGE_TOLERANCE = 8.0  # years
-TOO_SIMILAR = 1e3
 
 
 @dataclass
@@ -177,45 +172,18 @@ class Anonymizer:
             steps=options.steps or preset.steps, callback=lambda step, x: _stop_if(interrupted),
         )  # fmt: skip
         seed = int(torch.randint(2**31, (1,), generator=generator))
-        best: tuple[float, Composite, NewFace] | None = None
-        failure = FaceRejectedError("no_mesh", "no rendering shows a face")
         window = FULL_WINDOW if preset.region == "head" else None
-        for rank in range(min(preset.attempts, len(candidates.order))):
-            try:
-                new = render_candidate(self.parts, candidates, rank, window)
-                composite = paste(output, source, new, ComposeOptions(region=preset.region), np.random.default_rng(seed))
-            except FaceRejectedError as error:
-                if error.reason == "occluded":  # another face would not change that
-                    raise
-                failure = error
-                continue
-            fault = self._fault(source, wanted, composite, new, options, preset)
-            if best is None or fault < best[0]:
-                best = fault, composite, new
-            if fault < 1:
-                break
-        if best is None:
-            raise failure
-        if best[0] >= TOO_SIMILAR:
-            raise FaceRejectedError("too_similar", "no sampled identity is far enough from the source")
-        return best[1].picture, best[1].mask, best[2].rendering
 
-    def _fault(
-        self, source: SourceFace, wanted: Tensor, composite: Composite, new: NewFace, options: AnonymizeOptions, preset: Preset
-    ) -> float:
-        """What is wrong with a result: below 1 nothing, from `TOO_SIMILAR` on it must not leave."""
-        alone = read_rendering(self.parts, new)
-        closeness = max(
-            float(alone.embedding @ source.embedding),
-            float(embed(self.parts, composite.picture, source.face.points) @ source.embedding),
-        )
-        fault = TOO_SIMILAR * (closeness > preset.limit) * (1 + closeness)
-        kept = self._kept(options)
-        if kept[self.parts.traits.indices.index(AGE)]:
-            fault += abs(float(alone.attributes[AGE] - wanted[AGE])) / AGE_TOLERANCE
-        if kept[self.parts.traits.indices.index(SEX)]:
-            fault += 4 * max(0.0, abs(float(alone.attributes[SEX] - wanted[SEX])) - 0.5)
-        return fault
+        def attempt(rank: int) -> tuple[float, tuple[Composite, NewFace]]:
+            new = render_candidate(self.parts, candidates, rank, window)
+            composite = paste(output, source, new, ComposeOptions(region=preset.region), np.random.default_rng(seed))
+            wrong = fault(
+                self.parts, source, wanted, new, limit=preset.limit, kept=self._kept(options), picture=composite.picture
+            )
+            return wrong, (composite, new)
+
+        composite, new = least_faulty(attempt, min(preset.attempts, len(candidates.order)))
+        return composite.picture, composite.mask, new.rendering
 
     def _kept(self, options: AnonymizeOptions) -> Tensor:
         """Which traits stay as they are or are set, bool [T]."""

@@ -74,10 +74,11 @@ def recompose_all(
     parts, progress = model.ready(), Progress(steps * sum(map(len, faces.frames)))
 
     def one(source: SourceFace, identity: Identity, wish: Tensor | None) -> Recomposed:
-        values = (source.attributes if wish is None else wish)[None]
+        wanted = source.attributes if wish is None else wish
+        values = wanted[None]
         latents = identity.latents if len(identity.latents) > 1 else identity.latents.expand(PRESET.candidates, -1)
         if identity.kept is not None:  # traits that are free are those of the new identity
-            values = parts.traits.release(latents, values[0], identity.kept)
+            values = parts.traits.release(latents, wanted, identity.kept)
 
         def after_step(step: int, residual: Tensor) -> None:
             shown = unfinished(parts, latents[0], values[0], residual[:1]) if step_previews else None
@@ -90,7 +91,7 @@ def recompose_all(
         )  # fmt: skip
         grain_seed = int(torch.randint(2**31, (1,), generator=generator))
         window = FULL_WINDOW if extent == EXTENTS[1] else None
-        new = first_unlike(parts, candidates, source, attempts, window)
+        new = best_rendering(parts, candidates, source, identity, wanted, attempts, window)
         progress.step(0, new.rendering)
         return Recomposed(new, grain_seed, identity)
 
@@ -106,24 +107,20 @@ def recompose_all(
     return NewFaces(rows, faces.origin, model)
 
 
-def first_unlike(
-    parts: Components, candidates: Candidates, source: SourceFace, attempts: int, window: Window | None
-) -> NewFace:
-    """The best fit that shows a face and is not like the source. Raises FaceRejectedError when `attempts` have none."""
-    from id2face_core.errors import FaceRejectedError
-    from id2face_core.stages import read_rendering, render_candidate
+def best_rendering(
+    parts: Components, candidates: Candidates, source: SourceFace, identity: Identity, wanted: Tensor, attempts: int,
+    window: Window | None,
+) -> NewFace:  # fmt: skip
+    """The first rendering with nothing wrong, else the best of `attempts`. Raises FaceRejectedError when none may leave."""
+    from id2face_core.faults import fault, least_faulty
+    from id2face_core.stages import render_candidate
 
-    failure = FaceRejectedError("no_mesh", "no rendering shows a face")
-    for rank in range(min(attempts, len(candidates.order))):
+    def attempt(rank: int) -> tuple[float, NewFace]:
         stop_if_interrupted()
-        try:
-            new = render_candidate(parts, candidates, rank, window)
-            if float(read_rendering(parts, new).embedding @ source.embedding) <= PRESET.limit:
-                return new
-            failure = FaceRejectedError("too_similar", "no candidate is far enough from the source")
-        except FaceRejectedError as error:
-            failure = error
-    raise failure
+        new = render_candidate(parts, candidates, rank, window)
+        return fault(parts, source, wanted, new, limit=PRESET.limit, kept=identity.kept), new
+
+    return least_faulty(attempt, min(attempts, len(candidates.order)))
 
 
 def chosen(new: NewFaces) -> Identities:
@@ -187,7 +184,8 @@ class HarmonizedDiffusion(io.ComfyNode):
                 ),
                 io.Int.Input(
                     "attempts", default=PRESET.attempts, min=1, max=16, advanced=True,
-                    tooltip="Candidates that are rendered at most, best fit first, until one is not like the original.",
+                    tooltip="Candidates that are rendered at most, best fit first, until one is of the right age and sex and "
+                    "not like the original.",
                 ),
             ],
             outputs=[

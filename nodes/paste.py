@@ -25,21 +25,11 @@ if TYPE_CHECKING:
 
     from id2face_core.components import Components
     from id2face_core.photograph.compose import ComposeOptions
-    from id2face_core.stages import NewFace, SourceFace
+    from id2face_core.stages import SourceFace
 
 REGIONS = ("oval", "face", "head")
 LIMIT = PRESETS["balanced"].limit  # greatest cosine of a finished face with the source by the bundled encoder
 Frame = tuple["np.ndarray | None", np.ndarray, dict[str, Any]]  # picture, mask, row of the report
-
-
-def keep_unlike(parts: Components, picture: np.ndarray, source: SourceFace, new: NewFace) -> None:
-    """Raise FaceRejectedError "too_similar" when the new face, pasted or alone, is like the source's."""
-    from id2face_core.errors import FaceRejectedError
-    from id2face_core.stages import embed, five_points
-
-    views = ((picture, source.face.points), (new.rendering, five_points(new.mesh)))
-    if max(float(embed(parts, view, points) @ source.embedding) for view, points in views) > LIMIT:
-        raise FaceRejectedError("too_similar", "the new face is too much like the source's")
 
 
 def paste_frame(
@@ -47,13 +37,14 @@ def paste_frame(
     options: ComposeOptions, policy: str,
 ) -> Frame:  # fmt: skip
     """One frame. Faces without a new one are covered last, so that no paste brings back what a cover had hidden."""
+    from id2face_core.faults import keep_unlike
     from id2face_core.photograph.compose import Composite
     from id2face_core.photograph.redact import redact
     from id2face_core.stages import paste
 
     def one(made: Recomposed, source: SourceFace, under: np.ndarray) -> Composite:
         done = paste(under, source, made.new, options, np.random.default_rng(made.grain_seed))
-        keep_unlike(parts, done.picture, source, made.new)
+        keep_unlike(parts, source, made.new, done.picture, LIMIT)
         return done
 
     output, mask, rows, covered = picture, np.zeros(picture.shape[:2], np.float32), [], []

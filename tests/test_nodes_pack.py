@@ -36,7 +36,7 @@ def comparable(info: dict, keys: list[str]) -> dict:
     for kind in info["input"].values():
         for name, value in kind.items():
             if name in FILE_CHOICES:
-                value[1].pop("options")
+                value[1].pop("options", None)
     return info
 
 

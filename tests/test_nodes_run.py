@@ -141,6 +141,19 @@ def test_a_new_face_like_the_original_is_covered(photo: torch.Tensor, monkeypatc
                                                          "status": "withheld", "reason": "too_similar"}  # fmt: skip
 
 
+def test_the_steps_choose_a_rendering_as_the_simple_node_does(photo: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    from id2face_core import faults
+
+    faces, run = detect(photo), room("harmonize").HarmonizedDiffusion.execute
+    sampled = room("identity").SampleIdentity.execute(faces, 1, 1.0, 4, **KEEP).args[0]
+    verdicts = iter([3.0, 0.5, faults.TOO_SIMILAR, float("inf")])
+    monkeypatch.setattr(faults, "fault", lambda *_, **__: next(verdicts))
+    new = run(faces, sampled, 2, "dpmpp_2m", "face", 1.0, False, 3).args[0]
+    assert next(verdicts) == faults.TOO_SIMILAR and isinstance(new.frames[0][0], room("types").Recomposed)
+    new = run(faces, sampled, 2, "dpmpp_2m", "face", 1.0, False, 1).args[0]
+    assert new.frames == [[room("types").Rejected("too_similar")]]
+
+
 def test_faces_can_be_left_out_and_too_small_ones_are_covered(photo: torch.Tensor) -> None:
     assert [f.status for f in detect(photo, exclude="0").frames[0]] == ["skipped"]
     assert [f.reason for f in detect(photo, min_size=400).frames[0]] == ["too_small"]

@@ -1,7 +1,7 @@
 """Record what a running ComfyUI publishes: python tests/comfy_stub/record.py http://127.0.0.1:8188
 
 Our nodes go into `object_info.json`, and what the sanitiser of workflows has to know into `id2face_core/sharing/nodes.json`.
-The server must have no models, keys and pictures: choices of files are recorded as they are there.
+The server must have no models and pictures: choices of files of other nodes are recorded as they are there.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from id2face_core.sharing.schema import table
 
 KEYS = ("input", "input_order", "output", "output_name", "output_tooltips", "name", "display_name", "description", "category",
         "output_node", "search_aliases")  # fmt: skip
-FILE_CHOICES = ("key_file", "file", "detector", "recogniser")  # their choices are the files of whoever records
+FILE_CHOICES = ("key_file", "file", "detector", "recogniser")  # beyond words, their choices are the files of whoever records
 
 
 def main(host: str) -> None:
@@ -25,11 +25,11 @@ def main(host: str) -> None:
             return json.load(answer)
 
     version, info = get("/system_stats")["system"]["comfyui_version"], get("/object_info")
-    TABLE.write_text(json.dumps(table(info), separators=(",", ":"), ensure_ascii=False) + "\n", encoding="utf-8")
     nodes = {n: {k: v[k] for k in KEYS} for n, v in sorted(info.items()) if n.startswith("ID2Face")}
     for group in (group for ours in nodes.values() for group in ours["input"].values()):
         for name in group.keys() & set(FILE_CHOICES):
-            group[name][1].pop("options")
+            group[name][1]["options"] = [choice for choice in group[name][1]["options"] if "." not in choice]
+    TABLE.write_text(json.dumps(table(info), separators=(",", ":"), ensure_ascii=False) + "\n", encoding="utf-8")
     text = json.dumps({"comfyui": version, "nodes": nodes}, indent=1, ensure_ascii=False) + "\n"
     (Path(__file__).parent / "object_info.json").write_text(text, encoding="utf-8")
 

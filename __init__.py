@@ -12,6 +12,7 @@ if __package__ and (Path(__file__).parent / "nodes" / "__init__.py").is_file():
     if find_spec("comfy_api") is not None:
         from .nodes import comfy_entrypoint  # type: ignore[import-not-found]
 
-        __all__ = ["comfy_entrypoint"]
+        WEB_DIRECTORY = "./web"
+        __all__ = ["WEB_DIRECTORY", "comfy_entrypoint"]
     else:
         logging.getLogger("id2face").warning("ID²Face: no nodes without ComfyUI's package comfy_api; update ComfyUI")

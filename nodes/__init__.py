@@ -12,8 +12,10 @@ report_missing_packages()
 from comfy_api.latest import ComfyExtension  # noqa: E402  (after the core has its name)
 
 from .folders import register_folders  # noqa: E402
+from .routes import register_routes  # noqa: E402
 
 register_folders()
+register_routes()
 
 if TYPE_CHECKING:
     from comfy_api.latest import io

@@ -12,6 +12,7 @@ from id2face_core.options import MODES, PRESETS, AnonymizeOptions, Mode, Policy
 from .folders import KEYS, NONE, file_stamp, key_files, read_key
 from .model import SharedModel, model_or_default
 from .options import keep_inputs, kept, key_input, parse_changes, parse_faces, policy_input, seed_input
+from .panels import report_panel
 from .pictures import Output, check_image, frames
 from .report import face_row, report
 from .session import Progress, interrupted
@@ -110,4 +111,4 @@ class AnonymizeFaces(io.ComfyNode):
         picture, mask, rows = anonymize_batch(model_or_default(model), image, options)
         public = {"mode": mode, "steps": options.steps, "preset": preset, "policy": policy, "keep": list(options.keep or ()),
                   "faces": faces, "set": dict(options.set), "keyed": options.key is not None}  # fmt: skip
-        return io.NodeOutput(picture, mask, report(rows, public))
+        return io.NodeOutput(picture, mask, report(rows, public), ui=report_panel(rows))

@@ -15,6 +15,7 @@ from id2face_core.errors import AssetMissingError, ConfigError, ShapeError
 from .folders import onnx_path, recogniser_files
 from .identity import MODEL_TOOLTIP
 from .model import SharedModel, model_or_default
+from .panels import check_panel
 from .pictures import check_image, frames
 from .session import Progress
 from .types import ModelType
@@ -130,4 +131,6 @@ class PrivacyCheck(io.ComfyNode):
             raise ConfigError(f"no threshold is known for {recogniser}; set one")
         result = compare(model_or_default(model), original, image, arbiter, limit)
         blocked = on_fail == "block" and not result["passed"]
-        return io.NodeOutput(ExecutionBlocker(None) if blocked else image, result["passed"], json.dumps(result, indent=1))
+        shown = ExecutionBlocker(None) if blocked else image
+        panel = check_panel(result, original, image, blocked)
+        return io.NodeOutput(shown, result["passed"], json.dumps(result, indent=1), ui=panel)

@@ -18,6 +18,7 @@ from .hints import boxes_by_frame, claimed, landmark_faces, masks_by_frame
 from .model import SharedModel, model_or_default
 from .options import parse_positions
 from .overlay import overlay
+from .panels import faces_panel
 from .pictures import check_image, frames, to_image
 from .session import Progress
 from .types import Faces, FacesType, Found, LandmarksType, ModelType, Rejected, guarded
@@ -198,4 +199,5 @@ class DetectFaces(io.ComfyNode):
             threshold, min_size, max_faces, order, parse_positions(include, "include"), parse_positions(exclude, "exclude") or (),
         )  # fmt: skip
         hints = read_hints(image, face_landmarks, bboxes, mask)
-        return io.NodeOutput(*detect_batch(model_or_default(model), image, wish, hints, show_originals))
+        faces, shown = detect_batch(model_or_default(model), image, wish, hints, show_originals)
+        return io.NodeOutput(faces, shown, ui=faces_panel(image, faces))

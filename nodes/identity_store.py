@@ -16,6 +16,26 @@ SCHEMA = "id2face-identity/1"
 NONCE = 12  # bytes, AES-GCM
 
 
+def free_path(folder: Path, name: str) -> Path:
+    """The first `name_00001.safetensors` that is not taken. Raises ConfigError for a name that is not a plain one."""
+    if not re.fullmatch(r"[\w][\w \-]{0,63}", name):
+        raise ConfigError(f"name is {name!r}; use letters, digits, spaces, - and _ (64 at most)")
+    folder.mkdir(parents=True, exist_ok=True)
+    taken = {path.name for path in folder.iterdir()}
+    return next(p for i in range(1, 10**6) if (p := folder / f"{name}_{i:05}.safetensors").name not in taken)
+
+
+def is_sealed(path: Path) -> bool:
+    """Whether a file needs a key, by its header alone. A file that cannot be read counts as sealed."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(path), "numpy") as file:
+            return "latent" not in file.keys()
+    except (SafetensorError, OSError):
+        return True
+
+
 def write_identity(folder: Path, name: str, latent: Tensor, key: bytes | None) -> Path:
     """Write a latent [L] to a new file `name_00001.safetensors`; with a key it is sealed (AES-256-GCM).
 
@@ -24,14 +44,10 @@ def write_identity(folder: Path, name: str, latent: Tensor, key: bytes | None) -
     import torch
     from safetensors.torch import save
 
-    if not re.fullmatch(r"[\w][\w \-]{0,63}", name):
-        raise ConfigError(f"name is {name!r}; use letters, digits, spaces, - and _ (64 at most)")
     tensors = {"latent": latent.detach().float().cpu().contiguous().clone()}
     if key is not None:
         tensors = {"sealed": torch.frombuffer(bytearray(_seal(save(tensors), key)), dtype=torch.uint8)}
-    folder.mkdir(parents=True, exist_ok=True)
-    taken = {path.name for path in folder.iterdir()}
-    path = next(p for i in range(1, 10**6) if (p := folder / f"{name}_{i:05}.safetensors").name not in taken)
+    path = free_path(folder, name)
     path.write_bytes(save(tensors, {"schema": SCHEMA}))
     return path
 

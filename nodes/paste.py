@@ -15,6 +15,7 @@ from .detect import Hints, Wish, find_faces, mark
 from .identity import FACES_TOOLTIP, MODEL_TOOLTIP
 from .model import SharedModel, model_or_default
 from .options import policy_input
+from .panels import report_panel
 from .pictures import Output, check_image, frames
 from .report import face_row, frame_status, report
 from .session import Progress
@@ -168,7 +169,7 @@ class PasteFaces(io.ComfyNode):
         picture, mask, rows = over_frames(
             image, lambda i, frame: paste_frame(parts, frame, faces.frames[i], new_faces.frames[i], options, policy)
         )
-        return io.NodeOutput(picture, mask, report(rows, {"region": region, "policy": policy}))
+        return io.NodeOutput(picture, mask, report(rows, {"region": region, "policy": policy}), ui=report_panel(rows))
 
 
 class Redact(io.ComfyNode):
@@ -206,4 +207,4 @@ class Redact(io.ComfyNode):
         picture, cover, rows = over_frames(image, lambda i, frame: redact_frame(
             parts, frame, None if faces is None else faces.frames[i], None if masks is None else masks[i], policy,
         ))  # fmt: skip
-        return io.NodeOutput(picture, cover, report(rows, {"policy": policy}))
+        return io.NodeOutput(picture, cover, report(rows, {"policy": policy}), ui=report_panel(rows))

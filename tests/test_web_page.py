@@ -1,0 +1,370 @@
+"""The browser side in ComfyUI's real page (comfyui-frontend-package), classic and Nodes 2.0, over a thin host.
+
+It is a test of the page, not of ComfyUI's server. $ID2FACE_FRONTENDS: a folder of versions to try.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from id2face_core.sharing import share_workflow
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.append(str(ROOT / "tests" / "web"))
+from surface import FLAGS, Served, Surface, chromium, frontends, why_not  # noqa: E402
+
+pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not() or "-")
+VERSIONS = frontends()
+DETECT, CHECK, SAVE = 3, 5, 3  # numbers of nodes in the templates
+
+
+def template(name: str) -> dict[str, Any]:
+    return json.loads((ROOT / "workflows" / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def room(name: str) -> ModuleType:
+    return import_module(f"id2face_pack.nodes.{name}")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        one = play.chromium.launch(executable_path=chromium(), args=FLAGS)
+        yield one
+        one.close()
+
+
+@pytest.fixture(scope="module", params=range(len(VERSIONS)), ids=[version for version, _ in VERSIONS])
+def served(request: pytest.FixtureRequest, pack: ModuleType) -> Iterator[Served]:
+    one = Served(VERSIONS[request.param][1], ["main.py", "--disable-api-nodes"], room("routes").add_routes)
+    yield one
+    one.close()
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["classic", "nodes2"])
+def surface(request: pytest.FixtureRequest, browser: Any, served: Served) -> Iterator[Surface]:
+    one = Surface(browser, served, request.param)
+    yield one
+    one.context.close()
+
+
+@pytest.fixture(autouse=True)
+def clean(request: pytest.FixtureRequest) -> Iterator[None]:
+    """No test may leave an error of the page, or a request to another host."""
+    yield
+    if "surface" in request.fixturenames:
+        surface = request.getfixturevalue("surface")
+        assert surface.errors == [] and surface.outside() == []
+        surface.requests.clear()
+
+
+def crowd(count: int) -> tuple[torch.Tensor, Any]:
+    """A picture with `count` faces, as Detect & Align Faces would have found them; the last cannot be read."""
+    from id2face_core.faces.types import Face
+
+    types = room("types")
+    across = 10
+    picture = np.random.default_rng(0).integers(0, 255, (64 * (count // across + 1), 64 * across, 3), dtype=np.uint8)
+    found = []
+    for i in range(count):
+        x, y = 64.0 * (i % across), 64.0 * (i // across)
+        face = Face(np.array([x + 8, y + 8, x + 56, y + 56], np.float32), np.zeros((5, 2), np.float32), 0.9)
+        found.append(types.Found(face, "rejected" if i == count - 1 else "chosen", "too_small" if i == count - 1 else ""))
+    return torch.from_numpy(picture)[None].float() / 255, types.Faces([found], picture.shape[:2], [b""])
+
+
+def open_picker(surface: Surface, count: int = 4) -> Any:
+    surface.load(template("composable"), DETECT)
+    tiles = surface.page.locator(".id2face-tile")
+    surface.page.locator(".id2face-grid").wait_for()
+    surface.served.executed(DETECT, room("panels").faces_panel(*crowd(count)))
+    tiles.nth(count - 1).wait_for(state="attached")
+    return tiles
+
+
+def test_faces_are_picked_by_mouse_touch_and_keys_and_the_choice_survives(surface: Surface) -> None:
+    page, tiles = surface.page, open_picker(surface)
+    assert tiles.nth(0).get_attribute("aria-checked") == "true" and "too small" in (tiles.nth(3).get_attribute("aria-label") or "")
+    tiles.nth(1).click()
+    assert surface.widget(DETECT, "exclude") == "1" and "stays" in (tiles.nth(1).get_attribute("aria-label") or "")
+    tiles.nth(2).tap()
+    assert surface.widget(DETECT, "exclude") == "1,2"
+    tiles.nth(0).focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Space")
+    assert surface.widget(DETECT, "exclude") == "1" and page.locator(".id2face-tile:focus").get_attribute("data-face") == "2"
+    assert "4 faces, 1" in (page.locator(".id2face-panel [role=status]").first.text_content() or "")
+    stored = surface.run("return JSON.parse(JSON.stringify(graph.serialize()))")
+    surface.load(stored, DETECT)
+    assert surface.widget(DETECT, "exclude") == "1"
+    inputs = surface.run("return (await app.graphToPrompt()).output")[str(DETECT)]["inputs"]
+    assert inputs["exclude"] == "1" and "face_picker" not in inputs
+    assert len(next(n for n in stored["nodes"] if n["id"] == DETECT)["widgets_values"]) == 7
+
+
+def test_originals_are_fetched_only_when_the_user_asks(surface: Surface) -> None:
+    tiles = open_picker(surface)
+    surface.page.wait_for_function("() => [...document.querySelectorAll('.id2face-tile img')].filter((i) => i.naturalWidth).length === 4")
+    asked = [method for method, url in surface.requests if "/id2face/pictures/" in url]
+    assert asked == ["GET"] * 4
+    surface.page.get_by_role("button", name="Show the originals").click()
+    surface.page.wait_for_function("() => [...document.querySelectorAll('.id2face-tile img')].every((i) => i.src.startsWith('blob:'))")
+    assert [method for method, url in surface.requests if "/id2face/pictures/" in url].count("POST") == 4
+    surface.page.get_by_role("button", name="Hide the originals").click()
+    assert tiles.nth(0).locator("img[src^=blob]").count() == 0
+
+
+def test_a_hundred_faces_cost_less_than_a_frame(surface: Surface, record_property: Any) -> None:
+    open_picker(surface, 100)
+    times = surface.page.evaluate("""() => {
+      const grid = document.querySelector('.id2face-grid'), times = [];
+      for (let i = 0; i < 100; i++) {
+        const start = performance.now();
+        grid.children[i].click();
+        grid.scrollTop = 17 * i;
+        grid.getBoundingClientRect(); getComputedStyle(grid.children[i]).borderTopColor;
+        times.push(performance.now() - start);
+      }
+      return times.sort((a, b) => a - b) }""")
+    record_property("milliseconds a click, median and worst", f"{times[50]:.1f} {times[-1]:.1f}")
+    print(f"picker, 100 faces: median {times[50]:.1f} ms, 95 % {times[95]:.1f} ms, worst {times[-1]:.1f} ms")
+    assert times[50] < 16
+
+
+def check_output(passed: bool) -> dict[str, Any]:
+    rows = [{"frame": 0, "faces": [{"box": [0, 0, 9, 9], "score": -0.8 if passed else -0.4, "passed": passed}]}]
+    result = {"recogniser": "dlib", "threshold": -0.557, "faces": 1, "passed": passed, "images": rows}
+    before = torch.zeros(1, 48, 64, 3)
+    return room("panels").check_panel(result, before, before + 0.5, False)
+
+
+@pytest.mark.parametrize("passed", [True, False])
+def test_the_gauge_says_it_in_words_and_the_original_waits(surface: Surface, passed: bool) -> None:
+    page = surface.page
+    surface.load(template("privacy check"), CHECK)
+    page.get_by_role("region", name="Privacy gauge").wait_for()
+    surface.served.executed(CHECK, check_output(passed))
+    panel = page.get_by_role("region", name="Privacy gauge")
+    panel.get_by_role("status").filter(has_text="Passed" if passed else "Failed").wait_for()
+    meter = panel.get_by_role("meter", name="dlib")
+    value = float(meter.get_attribute("aria-valuenow") or "nan")
+    assert (value < 0.5) == passed and ("passed" if passed else "failed") in (meter.get_attribute("aria-valuetext") or "")
+    before = panel.locator("img.id2face-before")
+    assert not before.is_visible() and not [m for m, url in surface.requests if m == "POST" and "/id2face/pictures" in url]
+    panel.get_by_role("button", name="Compare with the original").click()
+    before.wait_for()
+    panel.get_by_role("slider").fill("25")
+    assert "75%" in before.evaluate("(e) => e.style.clipPath")
+    panel.get_by_role("button", name="Hide the original").click()
+    before.wait_for(state="hidden")
+    assert before.get_attribute("src") is None
+
+
+def test_the_save_node_shows_the_verdict_and_what_was_covered(surface: Surface) -> None:
+    surface.load(template("privacy check"), SAVE)
+    panel = surface.page.get_by_role("region", name="What was saved")
+    panel.wait_for()
+    rows = [{"status": "withheld", "faces": [{"status": "withheld", "reason": "too_small"}, {"status": "anonymized", "reason": ""}]}]
+    surface.served.executed(2, room("panels").report_panel(rows))
+    surface.served.executed(CHECK, check_output(True))
+    surface.served.host.files["saved.jpg"] = (ROOT / "workflows/simple.jpg").read_bytes()
+    surface.served.executed(SAVE, {"images": [{"filename": "saved.jpg", "subfolder": "", "type": "output"}]})
+    panel.get_by_text("1 × covered: too small").wait_for()
+    assert "Passed" in (panel.get_by_role("status").text_content() or "")
+    surface.page.wait_for_function("() => document.querySelector('.id2face-compare img').naturalWidth > 0")
+
+
+def with_stock_savers() -> dict[str, Any]:
+    """Anonymize -> SaveImage and PreviewImage, and a PreviewImage of the original."""
+    graph = template("simple")
+    stock = {"size": [300, 120], "flags": {}, "order": 5, "mode": 0, "outputs": [], "properties": {}}
+    graph["nodes"] = [n for n in graph["nodes"] if n["id"] in (1, 2)]
+    graph["nodes"][1]["outputs"][0]["links"], graph["nodes"][1]["outputs"][2]["links"] = [2, 3], []
+    graph["nodes"][0]["outputs"][0]["links"] = [1, 4]
+    places = {3: ("SaveImage", 2), 4: ("PreviewImage", 3), 5: ("PreviewImage", 4)}
+    for number, (kind, link) in places.items():
+        graph["nodes"].append(stock | {
+            "id": number, "type": kind, "pos": [800, 260 * number - 700], "inputs": [{"name": "images", "type": "IMAGE", "link": link}],
+            "widgets_values": ["family"] if kind == "SaveImage" else [],
+        })  # fmt: skip
+    graph["links"] = [[1, 1, 0, 2, 0, "IMAGE"], [2, 2, 0, 3, 0, "IMAGE"], [3, 2, 0, 4, 0, "IMAGE"], [4, 1, 0, 5, 0, "IMAGE"]]
+    return graph | {"last_node_id": 5, "last_link_id": 4}
+
+
+def test_stock_savers_on_face_paths_are_warned_of_and_exchanged_by_one_click(surface: Surface) -> None:
+    surface.load(with_stock_savers(), 3)
+    badges = surface.page.locator(".id2face-badge")
+    surface.page.wait_for_function("() => document.querySelectorAll('.id2face-badge').length === 2")
+    assert "file name" in (badges.first.text_content() or "")
+    stored = surface.run("return JSON.parse(JSON.stringify(graph.serialize()))")
+    assert next(n for n in stored["nodes"] if n["id"] == 3)["widgets_values"] == ["family"]
+    assert "id2face_warning" not in json.dumps(surface.run("return (await app.graphToPrompt()).output"))
+    surface.setting("ID2Face.Warnings.Savers", False)
+    surface.page.wait_for_function("() => document.querySelectorAll('.id2face-badge').length === 0")
+    surface.setting("ID2Face.Warnings.Savers", True)
+    surface.page.wait_for_function("() => document.querySelectorAll('.id2face-badge').length === 2")
+    surface.focus(3)
+    badges.first.get_by_role("button").click()
+    surface.page.wait_for_function("() => document.querySelectorAll('.id2face-badge').length === 1")
+    assert sorted(surface.types()) == ["ID2FaceAnonymize", "ID2FaceSaveImage", "LoadImage", "PreviewImage", "PreviewImage"]
+    surface.run("await app.extensionManager.command.execute('ID2Face.Swap')")
+    assert sorted(surface.types()).count("PreviewImage") == 1
+    prompt = surface.run("return (await app.graphToPrompt()).output")
+    clean = [node for node in prompt.values() if node["class_type"] in ("ID2FaceSaveImage", "ID2FacePreview")]
+    assert [node["inputs"]["images"] for node in clean] == [["2", 0], ["2", 0]]
+
+
+def test_the_exported_copy_is_that_of_the_python_function(surface: Surface, tmp_path: Path) -> None:
+    graph = with_stock_savers()
+    graph["nodes"][0]["widgets_values"][0] = "photo.jpg"
+    graph["nodes"][1] |= {"title": "canary-title"}
+    graph["groups"] = [{"id": 1, "title": "canary-group", "bounding": [0, 0, 300, 300]}]
+    surface.load(graph)
+    surface.page.wait_for_function("() => document.querySelectorAll('.id2face-badge').length === 2")
+    surface.page.wait_for_timeout(500)
+    original = surface.run("return JSON.parse(JSON.stringify(graph.serialize()))")
+    assert "canary-title" in json.dumps(original) and "photo.jpg" in json.dumps(original)
+    for keep in (False, True):
+        surface.run("app.extensionManager.command.execute('ID2Face.Share')")
+        dialog = surface.page.get_by_role("dialog", name="Export shareable workflow")
+        dialog.get_by_text("Node 1 (LoadImage), image: a file name").wait_for()
+        if keep:
+            dialog.get_by_role("checkbox").check()
+        assert dialog.get_by_text("seed: a seed").count() == (0 if keep else 1)
+        with surface.page.expect_download() as download:
+            dialog.get_by_role("button", name="Save the copy").click()
+        download.value.save_as(tmp_path / "shared.json")
+        shared = json.loads((tmp_path / "shared.json").read_text())
+        assert shared == share_workflow(original, keep_seed=keep).workflow
+        assert "canary" not in json.dumps(shared) and "photo" not in json.dumps(shared)
+    surface.load(shared)
+    assert sorted(surface.types()) == sorted(node["type"] for node in graph["nodes"])
+
+
+def test_a_graph_that_cannot_be_shared_whole_is_warned_of(surface: Surface) -> None:
+    graph = with_stock_savers()
+    graph["nodes"].append(graph["nodes"][-1] | {"id": 9, "type": "SomebodysTextNode", "inputs": [], "widgets_values": ["canary"]})
+    surface.load(graph)
+    surface.run("app.extensionManager.command.execute('ID2Face.Share')")
+    dialog = surface.page.get_by_role("dialog", name="Export shareable workflow")
+    dialog.get_by_role("alert").get_by_text("SomebodysTextNode is not known").wait_for()
+    surface.page.keyboard.press("Escape")
+    dialog.wait_for(state="detached")
+
+
+@pytest.fixture
+def identities(pack: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    store, gallery = room("identity_store"), room("gallery")
+    folder = room("folders").identity_folder()
+    for name, seed, key in (("anna", 1, None), ("berta", 2, None), ("sealed", 3, bytes(32))):
+        store.write_identity(folder, name, torch.randn(64, generator=torch.Generator().manual_seed(seed)), key)
+    monkeypatch.setattr(gallery, "render", lambda latent: np.full((64, 64, 3), int(latent[0] * 40) % 255, np.uint8))
+    yield folder
+    for path in folder.iterdir():
+        path.unlink()
+
+
+def test_identities_are_renamed_blended_locked_and_deleted(surface: Surface, identities: Path) -> None:
+    page = surface.page
+    surface.run("await app.extensionManager.command.execute('ID2Face.Gallery')")
+    cards = page.locator(".id2face-gallery li")
+    page.wait_for_function("() => document.querySelectorAll('.id2face-gallery li').length === 3")
+    page.wait_for_function("() => [...document.querySelectorAll('.id2face-gallery img')].every((i) => i.naturalWidth)")
+    assert cards.nth(2).get_by_role("checkbox").is_disabled() and cards.nth(2).locator("img").count() == 0
+
+    cards.nth(0).get_by_role("button", name="Rename").click()
+    page.get_by_role("dialog").get_by_role("textbox").fill("clara")
+    page.get_by_role("dialog").get_by_role("button", name="OK").click()
+    page.locator("[data-file='clara_00001.safetensors']").wait_for()
+    for file in ("berta", "clara"):
+        page.locator(f"[data-file='{file}_00001.safetensors']").get_by_role("checkbox").check()
+    page.get_by_role("button", name="Blend two").click()
+    page.get_by_role("dialog").get_by_role("textbox").fill("mixed")
+    page.get_by_role("dialog").get_by_role("button", name="OK").click()
+    mixed = page.locator("[data-file='mixed_00001.safetensors']")
+    mixed.wait_for()
+    latents = [room("identity_store").read_identity(identities / f"{n}_00001.safetensors", None)[0] for n in ("berta", "clara", "mixed")]
+    assert float(torch.cosine_similarity(latents[0] + latents[1], latents[2], dim=0)) > 0.999
+
+    mixed.get_by_role("button", name="Lock").click()
+    mixed.get_by_role("button", name="Unlock").wait_for()
+    assert mixed.get_by_role("button", name="Delete").is_disabled() and not (identities / "mixed_00001.safetensors").stat().st_mode & 0o200
+    mixed.get_by_role("button", name="Unlock").click()
+    mixed.get_by_role("button", name="Lock", exact=False).wait_for()
+    mixed.get_by_role("button", name="Delete").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    mixed.wait_for(state="detached")
+    assert not (identities / "mixed_00001.safetensors").exists()
+    surface.run("await app.extensionManager.command.execute('ID2Face.Gallery')")
+
+
+@pytest.mark.parametrize("palette", ["dark", "light"])
+def test_panels_dialogs_and_the_gallery_are_accessible(surface: Surface, identities: Path, palette: str) -> None:
+    if not (ROOT / "node_modules/axe-core").is_dir():
+        pytest.skip("no axe-core: npm ci")
+    surface.setting("Comfy.ColorPalette", palette)
+    try:
+        open_picker(surface)
+        assert surface.accessible(".id2face-panel") == []
+        surface.load(with_stock_savers(), 3)
+        surface.page.locator(".id2face-badge").first.wait_for()
+        assert surface.accessible(".id2face-badge") == []
+        surface.load(template("privacy check"), CHECK)
+        surface.page.get_by_role("region", name="Privacy gauge").wait_for()
+        surface.served.executed(CHECK, check_output(False))
+        surface.page.get_by_role("meter").first.wait_for()
+        assert surface.accessible(".id2face-panel") == []
+        surface.run("app.extensionManager.command.execute('ID2Face.Share')")
+        surface.page.get_by_role("dialog").get_by_text("seed: a seed").wait_for()
+        assert surface.accessible(".id2face-dialog") == []
+        surface.page.keyboard.press("Escape")
+        surface.run("await app.extensionManager.command.execute('ID2Face.Gallery')")
+        surface.page.locator(".id2face-gallery li").first.wait_for()
+        assert surface.accessible(".id2face-side") == []
+        surface.run("await app.extensionManager.command.execute('ID2Face.Gallery')")
+    finally:
+        surface.setting("Comfy.ColorPalette", "dark")
+
+
+def test_commands_menu_settings_badge_and_help_are_there(surface: Surface) -> None:
+    found = surface.run("""return {
+      commands: app.extensionManager.command.commands.filter((c) => c.id.startsWith('ID2Face.')).map((c) => c.id),
+      settings: Object.keys(app.extensionManager.setting.settings ?? {}).filter((s) => s.startsWith('ID2Face.')),
+      badges: app.extensions.find((e) => e.name === 'ID2Face').aboutPageBadges.length,
+      help: await (await fetch('/extensions/id2face/docs/ID2FaceAnonymize.md')).text() }""")
+    assert sorted(found["commands"]) == ["ID2Face.Gallery", "ID2Face.Share", "ID2Face.Swap"]
+    assert found["badges"] == 1 and found["help"].startswith("# Anonymize Faces")
+
+
+def test_the_page_speaks_other_languages(surface: Surface) -> None:
+    surface.setting("Comfy.Locale", "fr")
+    try:
+        surface.load(template("composable"), DETECT)
+        surface.page.get_by_role("button", name="Tout remplacer").wait_for()
+    finally:
+        surface.setting("Comfy.Locale", "en")
+
+
+def test_a_note_says_that_the_server_may_be_asked_for_others_nodes(browser: Any, pack: ModuleType) -> None:
+    served = Served(VERSIONS[-1][1], ["main.py"], room("routes").add_routes)
+    try:
+        surface = Surface(browser, served, False)
+        surface.page.get_by_text("runs without --disable-api-nodes").first.wait_for()
+        assert {url.split("/")[2] for url in surface.outside()} <= {"api.comfy.org"}  # the page's own
+        surface.context.close()
+    finally:
+        served.close()

@@ -5,7 +5,6 @@ It is a test of the page, not of ComfyUI's server. $ID2FACE_FRONTENDS: a folder 
 
 from __future__ import annotations
 
-import copy
 import json
 import sys
 from collections.abc import Iterator
@@ -86,6 +85,10 @@ def crowd(count: int) -> tuple[torch.Tensor, Any]:
     return torch.from_numpy(picture)[None].float() / 255, types.Faces([found], picture.shape[:2], [b""])
 
 
+def label(tile: Any) -> str:
+    return tile.get_attribute("aria-label") or ""
+
+
 def open_picker(surface: Surface, count: int = 4) -> Any:
     surface.load(template("composable"), DETECT)
     tiles = surface.page.locator(".id2face-tile")
@@ -97,9 +100,9 @@ def open_picker(surface: Surface, count: int = 4) -> Any:
 
 def test_faces_are_picked_by_mouse_touch_and_keys_and_the_choice_survives(surface: Surface) -> None:
     page, tiles = surface.page, open_picker(surface)
-    assert tiles.nth(0).get_attribute("aria-checked") == "true" and "too small" in (tiles.nth(3).get_attribute("aria-label") or "")
+    assert tiles.nth(0).get_attribute("aria-checked") == "true" and "too small" in label(tiles.nth(3))
     tiles.nth(1).click()
-    assert surface.widget(DETECT, "exclude") == "1" and "stays" in (tiles.nth(1).get_attribute("aria-label") or "")
+    assert surface.widget(DETECT, "exclude") == "1" and "stays" in label(tiles.nth(1))
     tiles.nth(2).tap()
     assert surface.widget(DETECT, "exclude") == "1,2"
     tiles.nth(0).focus()
@@ -118,11 +121,11 @@ def test_faces_are_picked_by_mouse_touch_and_keys_and_the_choice_survives(surfac
 
 def test_originals_are_fetched_only_when_the_user_asks(surface: Surface) -> None:
     tiles = open_picker(surface)
-    surface.page.wait_for_function("() => [...document.querySelectorAll('.id2face-tile img')].filter((i) => i.naturalWidth).length === 4")
+    surface.until("[...document.querySelectorAll('.id2face-tile img')].filter((i) => i.naturalWidth).length === 4")
     asked = [method for method, url in surface.requests if "/id2face/pictures/" in url]
     assert asked == ["GET"] * 4
     surface.page.get_by_role("button", name="Show the originals").click()
-    surface.page.wait_for_function("() => [...document.querySelectorAll('.id2face-tile img')].every((i) => i.src.startsWith('blob:'))")
+    surface.until("[...document.querySelectorAll('.id2face-tile img')].every((i) => i.src.startsWith('blob:'))")
     assert [method for method, url in surface.requests if "/id2face/pictures/" in url].count("POST") == 4
     surface.page.get_by_role("button", name="Hide the originals").click()
     assert tiles.nth(0).locator("img[src^=blob]").count() == 0
@@ -178,14 +181,15 @@ def test_the_save_node_shows_the_verdict_and_what_was_covered(surface: Surface) 
     surface.load(template("privacy check"), SAVE)
     panel = surface.page.get_by_role("region", name="What was saved")
     panel.wait_for()
-    rows = [{"status": "withheld", "faces": [{"status": "withheld", "reason": "too_small"}, {"status": "anonymized", "reason": ""}]}]
+    faces = [{"status": "withheld", "reason": "too_small"}, {"status": "anonymized", "reason": ""}]
+    rows = [{"status": "withheld", "faces": faces}]
     surface.served.executed(2, room("panels").report_panel(rows))
     surface.served.executed(CHECK, check_output(True))
     surface.served.host.files["saved.jpg"] = (ROOT / "workflows/simple.jpg").read_bytes()
     surface.served.executed(SAVE, {"images": [{"filename": "saved.jpg", "subfolder": "", "type": "output"}]})
     panel.get_by_text("1 × covered: too small").wait_for()
     assert "Passed" in (panel.get_by_role("status").text_content() or "")
-    surface.page.wait_for_function("() => document.querySelector('.id2face-compare img').naturalWidth > 0")
+    surface.until("document.querySelector('.id2face-compare img').naturalWidth > 0")
 
 
 def with_stock_savers() -> dict[str, Any]:
@@ -198,7 +202,8 @@ def with_stock_savers() -> dict[str, Any]:
     places = {3: ("SaveImage", 2), 4: ("PreviewImage", 3), 5: ("PreviewImage", 4)}
     for number, (kind, link) in places.items():
         graph["nodes"].append(stock | {
-            "id": number, "type": kind, "pos": [800, 260 * number - 700], "inputs": [{"name": "images", "type": "IMAGE", "link": link}],
+            "id": number, "type": kind, "pos": [800, 260 * number - 700],
+            "inputs": [{"name": "images", "type": "IMAGE", "link": link}],
             "widgets_values": ["family"] if kind == "SaveImage" else [],
         })  # fmt: skip
     graph["links"] = [[1, 1, 0, 2, 0, "IMAGE"], [2, 2, 0, 3, 0, "IMAGE"], [3, 2, 0, 4, 0, "IMAGE"], [4, 1, 0, 5, 0, "IMAGE"]]
@@ -208,18 +213,18 @@ def with_stock_savers() -> dict[str, Any]:
 def test_stock_savers_on_face_paths_are_warned_of_and_exchanged_by_one_click(surface: Surface) -> None:
     surface.load(with_stock_savers(), 3)
     badges = surface.page.locator(".id2face-badge")
-    surface.page.wait_for_function("() => document.querySelectorAll('.id2face-badge').length === 2")
+    surface.until("document.querySelectorAll('.id2face-badge').length === 2")
     assert "file name" in (badges.first.text_content() or "")
     stored = surface.run("return JSON.parse(JSON.stringify(graph.serialize()))")
     assert next(n for n in stored["nodes"] if n["id"] == 3)["widgets_values"] == ["family"]
     assert "id2face_warning" not in json.dumps(surface.run("return (await app.graphToPrompt()).output"))
     surface.setting("ID2Face.Warnings.Savers", False)
-    surface.page.wait_for_function("() => document.querySelectorAll('.id2face-badge').length === 0")
+    surface.until("document.querySelectorAll('.id2face-badge').length === 0")
     surface.setting("ID2Face.Warnings.Savers", True)
-    surface.page.wait_for_function("() => document.querySelectorAll('.id2face-badge').length === 2")
+    surface.until("document.querySelectorAll('.id2face-badge').length === 2")
     surface.focus(3)
     badges.first.get_by_role("button").click()
-    surface.page.wait_for_function("() => document.querySelectorAll('.id2face-badge').length === 1")
+    surface.until("document.querySelectorAll('.id2face-badge').length === 1")
     assert sorted(surface.types()) == ["ID2FaceAnonymize", "ID2FaceSaveImage", "LoadImage", "PreviewImage", "PreviewImage"]
     surface.run("await app.extensionManager.command.execute('ID2Face.Swap')")
     assert sorted(surface.types()).count("PreviewImage") == 1
@@ -234,7 +239,7 @@ def test_the_exported_copy_is_that_of_the_python_function(surface: Surface, tmp_
     graph["nodes"][1] |= {"title": "canary-title"}
     graph["groups"] = [{"id": 1, "title": "canary-group", "bounding": [0, 0, 300, 300]}]
     surface.load(graph)
-    surface.page.wait_for_function("() => document.querySelectorAll('.id2face-badge').length === 2")
+    surface.until("document.querySelectorAll('.id2face-badge').length === 2")
     surface.page.wait_for_timeout(500)
     original = surface.run("return JSON.parse(JSON.stringify(graph.serialize()))")
     assert "canary-title" in json.dumps(original) and "photo.jpg" in json.dumps(original)
@@ -282,8 +287,8 @@ def test_identities_are_renamed_blended_locked_and_deleted(surface: Surface, ide
     page = surface.page
     surface.run("await app.extensionManager.command.execute('ID2Face.Gallery')")
     cards = page.locator(".id2face-gallery li")
-    page.wait_for_function("() => document.querySelectorAll('.id2face-gallery li').length === 3")
-    page.wait_for_function("() => [...document.querySelectorAll('.id2face-gallery img')].every((i) => i.naturalWidth)")
+    surface.until("document.querySelectorAll('.id2face-gallery li').length === 3")
+    surface.until("[...document.querySelectorAll('.id2face-gallery img')].every((i) => i.naturalWidth)")
     assert cards.nth(2).get_by_role("checkbox").is_disabled() and cards.nth(2).locator("img").count() == 0
 
     cards.nth(0).get_by_role("button", name="Rename").click()
@@ -297,12 +302,14 @@ def test_identities_are_renamed_blended_locked_and_deleted(surface: Surface, ide
     page.get_by_role("dialog").get_by_role("button", name="OK").click()
     mixed = page.locator("[data-file='mixed_00001.safetensors']")
     mixed.wait_for()
-    latents = [room("identity_store").read_identity(identities / f"{n}_00001.safetensors", None)[0] for n in ("berta", "clara", "mixed")]
+    read = room("identity_store").read_identity
+    latents = [read(identities / f"{name}_00001.safetensors", None)[0] for name in ("berta", "clara", "mixed")]
     assert float(torch.cosine_similarity(latents[0] + latents[1], latents[2], dim=0)) > 0.999
 
     mixed.get_by_role("button", name="Lock").click()
     mixed.get_by_role("button", name="Unlock").wait_for()
-    assert mixed.get_by_role("button", name="Delete").is_disabled() and not (identities / "mixed_00001.safetensors").stat().st_mode & 0o200
+    assert mixed.get_by_role("button", name="Delete").is_disabled()
+    assert not (identities / "mixed_00001.safetensors").stat().st_mode & 0o200
     mixed.get_by_role("button", name="Unlock").click()
     mixed.get_by_role("button", name="Lock", exact=False).wait_for()
     mixed.get_by_role("button", name="Delete").click()

@@ -67,7 +67,7 @@ class Served:
             await self.runner.setup()
             site = web.TCPSite(self.runner, "127.0.0.1", 0)
             await site.start()
-            self.address = "http://127.0.0.1:%d" % site._server.sockets[0].getsockname()[1]  # type: ignore[union-attr]
+            self.address = f"http://127.0.0.1:{self.runner.addresses[0][1]}"
             ready.set()
 
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
@@ -97,11 +97,19 @@ class Surface:
         self.errors: list[str] = []
         self.page.on("request", lambda request: self.requests.append((request.method, request.url)))
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.page.on("console", lambda m: self.errors.append(m.text) if m.type == "error" and "id2face" in m.text.lower() else None)
+        self.page.on("console", self._listen)
         self.page.goto(served.address)
         self.page.wait_for_function(READY, timeout=120_000)
         self.setting("Comfy.VueNodes.Enabled", vue)
         self.setting("Comfy.Minimap.Visible", False)
+
+    def _listen(self, message: Any) -> None:
+        if message.type == "error" and "id2face" in message.text.lower():
+            self.errors.append(message.text)
+
+    def until(self, condition: str) -> None:
+        """Wait for JavaScript to be true."""
+        self.page.wait_for_function(f"() => {condition}")
 
     def run(self, body: str, argument: Any = None) -> Any:
         """JavaScript with `app`, `graph` and the argument `x`."""

@@ -20,18 +20,20 @@ def definition(name: str, required: dict[str, Any], outputs: list[str], output_n
 def object_info() -> dict[str, Any]:
     """Our nodes as a real ComfyUI published them, and the stock nodes beside them."""
     picture = {"images": ["IMAGE", {}]}
+    files = {"image": [["example.png", "photo.jpg"], {"image_upload": True}]}
+    batch = {"image": ["IMAGE", {}], "amount": ["INT", {"default": 1}]}
     prefix = {"filename_prefix": ["STRING", {"default": "ComfyUI"}]}
     ours = json.loads(GOLDEN.read_text(encoding="utf-8"))["nodes"]
     for info in ours.values():
         info |= {"output_is_list": [False] * len(info["output"]), "python_module": "custom_nodes.id2face",
                  "deprecated": False, "experimental": False}  # fmt: skip
     return ours | {
-        "LoadImage": definition("LoadImage", {"image": [["example.png", "photo.jpg"], {"image_upload": True}]}, ["IMAGE", "MASK"]),
+        "LoadImage": definition("LoadImage", files, ["IMAGE", "MASK"]),
         "SaveImage": definition("SaveImage", picture | prefix, [], True),
         "PreviewImage": definition("PreviewImage", picture, [], True),
         "PreviewAny": definition("PreviewAny", {"source": ["*", {}]}, [], True),
         "ImageInvert": definition("ImageInvert", {"image": ["IMAGE", {}]}, ["IMAGE"]),
-        "RepeatImageBatch": definition("RepeatImageBatch", {"image": ["IMAGE", {}], "amount": ["INT", {"default": 1}]}, ["IMAGE"]),
+        "RepeatImageBatch": definition("RepeatImageBatch", batch, ["IMAGE"]),
         "CreateVideo": definition("CreateVideo", picture | {"fps": ["FLOAT", {"default": 30.0}]}, ["VIDEO"]),
         "SaveVideo": definition("SaveVideo", {"video": ["VIDEO", {}]} | prefix, [], True),
     }  # fmt: skip

@@ -122,7 +122,7 @@ class Host:
 def locales() -> dict[str, Any]:
     """As ComfyUI collects them from the folders of node packs."""
     found: dict[str, Any] = {}
-    for folder in sorted((ROOT / "locales").glob("*")):
+    for folder in sorted(path.parent for path in (ROOT / "locales").glob("*/main.json")):
         found[folder.name] = json.loads((folder / "main.json").read_text(encoding="utf-8"))
         for part in ("nodeDefs", "commands", "settings"):
             found[folder.name][part] = json.loads((folder / f"{part}.json").read_text(encoding="utf-8"))

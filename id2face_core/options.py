@@ -50,7 +50,8 @@ class AnonymizeOptions:
     Args:
         seed: repeatable result; None draws from the operating system. Not a secret: use a key for that.
         key: secret bytes; the same person and key give the same new face. Never shown by repr.
-        person_ids: with a key, a name a face in the order of selection (over all pictures); else persons are grouped.
+        consistent: one new face for each person in all pictures of the run, as frames of a clip need it; always so with a key.
+        person_ids: with a key, names of the persons in the order in which they are met (else person-0, person-1, ...).
         mode: how the new identity is kept away from the source.
         steps: network calls of the diffusion; None takes the preset's.
         policy: what happens to a face that cannot be anonymized.
@@ -61,6 +62,7 @@ class AnonymizeOptions:
 
     seed: int | None = None
     key: bytes | None = field(default=None, repr=False)
+    consistent: bool = False
     person_ids: tuple[str, ...] | None = field(default=None, repr=False)
     mode: Mode = "one_sided"
     steps: int | None = None

@@ -22,7 +22,7 @@ from .components import FULL_WINDOW, Components
 from .errors import ConfigError, FaceRejectedError, Id2FaceError, Interrupted, ShapeError
 from .faces.types import Face
 from .faults import fault, least_faulty
-from .identity.pseudonym import generator_for, generator_from_key, group_persons
+from .identity.pseudonym import PersonRegister, generator_for, generator_from_key
 from .options import PRESETS, AnonymizeOptions, FaceRecord, PictureResult, Preset
 from .photograph.compose import ComposeOptions, Composite
 from .photograph.redact import redact
@@ -42,11 +42,32 @@ log = logging.getLogger("id2face")
 
 @dataclass
 class _Person:
-    """Somebody met in a run with a key. latent: the new identity [L], drawn when the first picture is done."""
+    """Somebody met in a run that keeps persons apart; what is drawn for his first picture holds for the others.
 
-    embedding: Tensor = field(repr=False)
+    latent: the new identity [L]; state: of his generator behind it; choice: which of the candidates he became.
+    """
+
     label: str = field(repr=False)
     latent: Tensor | None = field(default=None, repr=False)
+    state: Tensor | None = field(default=None, repr=False)
+    choice: int | None = field(default=None, repr=False)
+
+
+class _Persons:
+    """Everybody met in a run."""
+
+    def __init__(self, options: AnonymizeOptions) -> None:
+        self._wanted, self._names = options.consistent or options.key is not None, options.person_ids or ()
+        self._register, self._met = PersonRegister(), list[_Person]()
+
+    def of(self, source: SourceFace) -> _Person | None:
+        """Whose face it is; None when every face is for itself."""
+        if not self._wanted:
+            return None
+        position = self._register.position(source.embedding)
+        if position == len(self._met):
+            self._met.append(_Person(self._names[position] if position < len(self._names) else f"person-{position}"))
+        return self._met[position]
 
 
 class Anonymizer:
@@ -101,7 +122,7 @@ class Anonymizer:
         kept_traits(options.keep, self.parts.traits.indices)
         _select([], options.faces)
         secret = os.urandom(32) if options.seed is None else str(options.seed).encode()
-        persons: list[_Person] = []
+        persons = _Persons(options)
         for picture in pictures:
             _check_picture(picture)
             try:
@@ -118,7 +139,7 @@ class Anonymizer:
         picture: np.ndarray,
         options: AnonymizeOptions,
         secret: bytes,
-        persons: list[_Person],
+        persons: _Persons,
         interrupted: Callable[[], bool] | None,
     ) -> PictureResult:
         faces = self.parts.detector.detect(picture)
@@ -156,33 +177,35 @@ class Anonymizer:
         face: Face,
         options: AnonymizeOptions,
         secret: bytes,
-        persons: list[_Person],
+        persons: _Persons,
         interrupted: Callable[[], bool] | None,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """One face: (picture, mask, rendering). Raises FaceRejectedError."""
         source = read_face(self.parts, original, face)
         preset = PRESETS[options.preset]
         wanted = torch.from_numpy(np.asarray(edit_attributes(source.attributes.numpy(), options.set), dtype=np.float32))
-        person = _person(source, options, persons)
+        person = persons.of(source)
         generator = _generator(source, options, secret, person)
         latents = self._identities(source, wanted, options, preset, generator, person)
         released = self.parts.traits.release(latents, wanted, self._kept(options))
         candidates = draw_candidates(
             self.parts, latents, released, generator, forbidden=source.embedding, margin=preset.limit,
             steps=options.steps or preset.steps, callback=lambda step, x: _stop_if(interrupted),
-        )  # fmt: skip
+        ).first(None if person is None else person.choice)  # fmt: skip
         seed = int(torch.randint(2**31, (1,), generator=generator))
         window = FULL_WINDOW if preset.region == "head" else None
 
-        def attempt(rank: int) -> tuple[float, tuple[Composite, NewFace]]:
+        def attempt(rank: int) -> tuple[float, tuple[Composite, NewFace, int]]:
             new = render_candidate(self.parts, candidates, rank, window)
             composite = paste(output, source, new, ComposeOptions(region=preset.region), np.random.default_rng(seed))
             wrong = fault(
                 self.parts, source, wanted, new, limit=preset.limit, kept=self._kept(options), picture=composite.picture
             )
-            return wrong, (composite, new)
+            return wrong, (composite, new, candidates.order[rank])
 
-        composite, new = least_faulty(attempt, min(preset.attempts, len(candidates.order)))
+        composite, new, choice = least_faulty(attempt, min(preset.attempts, len(candidates.order)))
+        if person is not None and person.choice is None:
+            person.choice = choice
         return composite.picture, composite.mask, new.rendering
 
     def _kept(self, options: AnonymizeOptions) -> Tensor:
@@ -199,8 +222,9 @@ class Anonymizer:
         generator: torch.Generator,
         person: _Person | None,
     ) -> Tensor:
-        """New identity latents [candidates, L]; with a key they are all the person's one."""
-        if person is not None and person.latent is not None:
+        """New identity latents [candidates, L]; all of them the person's one where persons are kept apart."""
+        if person is not None and person.latent is not None and person.state is not None:
+            generator.set_state(person.state)
             return person.latent.expand(preset.candidates, -1)
         count = preset.candidates if person is None else 1
         latents = sample_identity(self.parts, wanted, generator, count=count, kept=self._kept(options))
@@ -208,28 +232,17 @@ class Anonymizer:
             self.parts, latents, source.embedding, options.mode, margin=preset.margin, key=options.key
         )
         if person is not None:
-            person.latent = latents[0]
+            person.latent, person.state = latents[0], generator.get_state()
         return latents.expand(preset.candidates, -1)
 
 
-def _person(source: SourceFace, options: AnonymizeOptions, persons: list[_Person]) -> _Person | None:
-    """The person of a face, the same for all of his pictures in a run; only a key asks for it."""
-    if options.key is None:
-        return None
-    known = group_persons(source.embedding, [person.embedding for person in persons])
-    if known is not None:
-        return persons[known]
-    position, given = len(persons), options.person_ids
-    label = given[position] if given is not None and position < len(given) else f"person-{position}"
-    persons.append(_Person(source.embedding, label))
-    return persons[-1]
-
-
 def _generator(source: SourceFace, options: AnonymizeOptions, secret: bytes, person: _Person | None) -> torch.Generator:
-    """With a key: from key and person. Without: from seed and this very face, whatever the batch and the order."""
-    if person is not None and options.key is not None:
-        return generator_from_key(options.key, person.label)
-    return generator_for(secret, source.digest)
+    """From the key and the person, or the seed and the person; else from the seed and this very face, in whatever batch."""
+    if person is None:
+        return generator_for(secret, source.digest)
+    if options.key is None:
+        return generator_for(secret, person.label.encode())
+    return generator_from_key(options.key, person.label)
 
 
 def _stop_if(interrupted: Callable[[], bool] | None) -> None:

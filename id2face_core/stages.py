@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -69,6 +69,12 @@ class Candidates:
     codes: Tensor = field(repr=False)
     gates: Tensor | None = field(repr=False)
     order: tuple[int, ...] = field(repr=False)
+
+    def first(self, position: int | None) -> Candidates:
+        """With the candidate of a position before the others: what a person became in an earlier picture. None: as it is."""
+        if position is None or position not in self.order:
+            return self
+        return replace(self, order=(position, *(i for i in self.order if i != position)))
 
 
 def five_points(mesh: Mesh) -> np.ndarray:

@@ -24,9 +24,11 @@ if TYPE_CHECKING:
 
 def anonymize_batch(model: SharedModel, image: Tensor, options: AnonymizeOptions) -> tuple[Tensor, Tensor, list[dict[str, Any]]]:
     """Frames one after the other: (IMAGE, MASK, a row of the report each). Memory does not grow with the batch."""
-    model.ready()
+    from id2face_core.pipeline import Anonymizer
+
+    anonymizer = Anonymizer(model.ready())
     output, rows, progress = Output(image), [], Progress(len(image))
-    for i, result in enumerate(model.anonymizer.stream(frames(image), options, interrupted=interrupted)):
+    for i, result in enumerate(anonymizer.stream(frames(image), options, interrupted=interrupted)):
         output.write(i, result.picture, result.mask)
         rows.append({"status": result.status, "faces": [face_row(f.box, f.status, f.reason) for f in result.faces]})
         progress.step(preview=next((f.rendering for f in result.faces if f.rendering is not None), None))
@@ -75,6 +77,11 @@ class AnonymizeFaces(io.ComfyNode):
                     "changes", default="", multiline=True, advanced=True,
                     tooltip="Attributes to change, one name=value a line: age=+10, sex=female, smile=0.8, mouth_open=0.",
                 ),
+                io.Boolean.Input(
+                    "consistent", default=False,
+                    tooltip="One new face for each person in all frames, as a clip needs it. Off: every face is for itself, so "
+                    "that pictures of one person cannot be linked. Always on with a key.",
+                ),
             ],
             outputs=[
                 io.Image.Output(display_name="image", tooltip="As many frames as came in; untouched outside the mask."),
@@ -99,16 +106,17 @@ class AnonymizeFaces(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, image: Tensor, seed: int, preset: str, mode: Mode, policy: Policy, faces: str, key_file: str, steps: int,
-        keep_age: bool, keep_sex: bool, keep_skin: bool, changes: str, model: SharedModel | None = None,
+        cls, image: Tensor, seed: int, preset: str, mode: Mode, policy: Policy, faces: str, consistent: bool, key_file: str,
+        steps: int, keep_age: bool, keep_sex: bool, keep_skin: bool, changes: str, model: SharedModel | None = None,
     ) -> io.NodeOutput:  # fmt: skip
         check_image(image)
         options = AnonymizeOptions(
-            seed=seed, key=read_key(key_file), mode=mode, steps=steps or None, preset=preset, policy=policy,
-            faces=parse_faces(faces), keep=kept(keep_age=keep_age, keep_sex=keep_sex, keep_skin=keep_skin),
+            seed=seed, key=read_key(key_file), consistent=consistent, mode=mode, steps=steps or None, preset=preset,
+            policy=policy, faces=parse_faces(faces), keep=kept(keep_age=keep_age, keep_sex=keep_sex, keep_skin=keep_skin),
             set=parse_changes(changes),
         )  # fmt: skip
         picture, mask, rows = anonymize_batch(model_or_default(model), image, options)
         public = {"mode": mode, "steps": options.steps, "preset": preset, "policy": policy, "keep": list(options.keep or ()),
-                  "faces": faces, "set": dict(options.set), "keyed": options.key is not None}  # fmt: skip
+                  "faces": faces, "set": dict(options.set), "consistent": consistent,
+                  "keyed": options.key is not None}  # fmt: skip
         return io.NodeOutput(picture, mask, report(rows, public), ui=report_panel(rows))

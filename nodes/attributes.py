@@ -25,7 +25,7 @@ def edit(attributes: AttributeVectors, changes: Mapping[str, float | str], posit
     """A changed copy; positions: which faces of each frame, None for all. Raises ConfigError for names and ranges."""
     import torch
 
-    from id2face_core.attributes.edit import edit_attributes
+    from id2face_core.attributes.edit import PERSON_TRAITS, edit_attributes
     from id2face_core.attributes.vector import ATTRIBUTES
 
     edit_attributes(torch.zeros(len(ATTRIBUTES)).numpy(), changes)  # a wrong wish is an error also where there is no face
@@ -37,7 +37,7 @@ def edit(attributes: AttributeVectors, changes: Mapping[str, float | str], posit
         [guarded(one, v) if positions is None or j in positions else v for j, v in enumerate(frame)]
         for frame in attributes.frames
     ]
-    return AttributeVectors(rows, attributes.origin)
+    return AttributeVectors(rows, attributes.origin, attributes.edited | (PERSON_TRAITS.keys() & changes.keys()))
 
 
 class ExtractAttributes(io.ComfyNode):

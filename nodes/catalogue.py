@@ -9,12 +9,12 @@ from .detect import DetectFaces
 from .harmonize import HarmonizedDiffusion
 from .identity import EncodeIdentity, OrthogonalMapping, Pseudonym, SampleIdentity
 from .identity_files import BlendIdentity, LoadIdentity, SaveIdentity
-from .loader import LoadModel
+from .loader import LoadModel, UnloadModel
 from .paste import PasteFaces, Redact
-from .save import PreviewClean, SaveAnonymized
+from .save import PreviewClean, SaveAnonymized, SaveAnonymizedVideo
 
 NODES = (
     AnonymizeFaces, LoadModel, DetectFaces, EncodeIdentity, SampleIdentity, OrthogonalMapping, Pseudonym, ExtractAttributes,
     EditAttributes, HarmonizedDiffusion, PasteFaces, SaveIdentity, LoadIdentity, BlendIdentity, PrivacyCheck, SaveAnonymized,
-    PreviewClean, Redact,
+    SaveAnonymizedVideo, PreviewClean, Redact, UnloadModel,
 )  # fmt: skip

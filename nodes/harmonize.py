@@ -48,14 +48,14 @@ NO_FACE = np.zeros((CELL, CELL, 3), np.uint8)
 ATTRIBUTE_COLOUR, IDENTITY_COLOUR = np.array([40, 90, 160.0]), np.array([235, 150, 50.0])
 
 
-def face_generator(identity: Identity, source: SourceFace) -> torch.Generator:
-    """The face's generator where sampling left it; for an identity from a file, one of the face's own."""
+def face_generator(identity: Identity) -> torch.Generator:
+    """The face's generator where sampling left it; for an identity from a file, one of its own."""
     import torch
 
     from id2face_core.identity.pseudonym import generator_for
 
     if identity.state is None:
-        return generator_for(b"file", source.digest)
+        return generator_for(b"file", identity.latents.numpy().tobytes())
     generator = torch.Generator()
     generator.set_state(identity.state)
     return generator
@@ -72,6 +72,7 @@ def recompose_all(
     from id2face_core.stages import draw_candidates, unfinished
 
     parts, progress = model.ready(), Progress(steps * sum(map(len, faces.frames)))
+    choices: dict[str, int] = {}  # which candidate a person became in his first picture
 
     def one(source: SourceFace, identity: Identity, wish: Tensor | None) -> Recomposed:
         wanted = source.attributes if wish is None else wish
@@ -84,14 +85,16 @@ def recompose_all(
             shown = unfinished(parts, latents[0], values[0], residual[:1]) if step_previews else None
             progress.step(preview=shown)
 
-        generator = face_generator(identity, source)
+        generator = face_generator(identity)
         candidates = draw_candidates(
             parts, latents, values, generator, forbidden=source.embedding, margin=PRESET.limit, steps=steps,
             scheduler=scheduler, guidance=guidance, callback=after_step,
-        )  # fmt: skip
+        ).first(choices.get(identity.person or ""))  # fmt: skip
         grain_seed = int(torch.randint(2**31, (1,), generator=generator))
         window = FULL_WINDOW if extent == EXTENTS[1] else None
-        new = best_rendering(parts, candidates, source, identity, wanted, attempts, window)
+        new, choice = best_rendering(parts, candidates, source, identity, wanted, attempts, window)
+        if identity.person is not None:
+            choices.setdefault(identity.person, choice)
         progress.step(0, new.rendering)
         return Recomposed(new, grain_seed, identity)
 
@@ -110,15 +113,19 @@ def recompose_all(
 def best_rendering(
     parts: Components, candidates: Candidates, source: SourceFace, identity: Identity, wanted: Tensor, attempts: int,
     window: Window | None,
-) -> NewFace:  # fmt: skip
-    """The first rendering with nothing wrong, else the best of `attempts`. Raises FaceRejectedError when none may leave."""
+) -> tuple[NewFace, int]:  # fmt: skip
+    """The first rendering with nothing wrong, else the best of `attempts`, and which candidate it is.
+
+    Raises:
+        FaceRejectedError: none may leave.
+    """
     from id2face_core.faults import fault, least_faulty
     from id2face_core.stages import render_candidate
 
-    def attempt(rank: int) -> tuple[float, NewFace]:
+    def attempt(rank: int) -> tuple[float, tuple[NewFace, int]]:
         stop_if_interrupted()
         new = render_candidate(parts, candidates, rank, window)
-        return fault(parts, source, wanted, new, limit=PRESET.limit, kept=identity.kept), new
+        return fault(parts, source, wanted, new, limit=PRESET.limit, kept=identity.kept), (new, candidates.order[rank])
 
     return least_faulty(attempt, min(attempts, len(candidates.order)))
 

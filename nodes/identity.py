@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from comfy_api.latest import io
@@ -9,7 +11,7 @@ from comfy_api.latest import io
 from id2face_core.errors import ConfigError
 from id2face_core.options import MODES
 
-from .folders import KEYS, NONE, file_stamp, key_files, read_key
+from .folders import KEYS, file_stamp, key_files, read_key
 from .model import SharedModel, model_or_default
 from .options import keep_inputs, kept, key_input, seed_input
 from .session import Progress
@@ -48,22 +50,16 @@ def encode(model: SharedModel, faces: Faces) -> SourceIdentities:
     return SourceIdentities(each, faces.origin)
 
 
-def name_persons(faces: Faces, key: bytes, grouping: str) -> Pseudonyms:
+def name_persons(faces: Faces, key: bytes | None, grouping: str) -> Pseudonyms:
     """Names as the pipeline gives them, person-0, person-1, ... in the order in which persons are met, over all frames."""
-    from id2face_core.identity.pseudonym import group_persons
+    from id2face_core.identity.pseudonym import PersonRegister
 
-    known: list[Tensor] = []
-    names: list[str] = []
+    register, counter = PersonRegister(), itertools.count()
 
     def name(embedding: Tensor) -> str:
-        if grouping == GROUPINGS[1]:
-            return "person-0"
-        person = group_persons(embedding, known) if grouping == GROUPINGS[0] else None
-        if person is not None:
-            return names[person]
-        known.append(embedding)
-        names.append(f"person-{len(names)}")
-        return names[-1]
+        if grouping == GROUPINGS[0]:
+            return f"person-{register.position(embedding)}"
+        return "person-0" if grouping == GROUPINGS[1] else f"person-{next(counter)}"
 
     return Pseudonyms(faces.each(lambda s: name(s.embedding)), faces.origin, key)
 
@@ -72,7 +68,7 @@ def sample(
     model: SharedModel, faces: Faces, attributes: AttributeVectors | None, pseudonyms: Pseudonyms | None, *,
     seed: int, temperature: float, candidates: int, keep: tuple[str, ...],
 ) -> Identities:  # fmt: skip
-    """Candidates for each face from a generator of its own, by seed and face; or one for each person, by the key."""
+    """Candidates for each face from a generator of its own, by seed and face; or one for each person, by key or seed."""
     from id2face_core.attributes.edit import kept_traits
     from id2face_core.identity.pseudonym import generator_for, generator_from_key
     from id2face_core.stages import SourceFace, sample_identity
@@ -81,15 +77,15 @@ def sample(
     stays, persons = kept_traits(keep, parts.traits.indices), dict[str, Identity]()
 
     def one(source: SourceFace, wish: Tensor | None, name: str | None) -> Identity:
-        values = source.attributes if wish is None else wish
-        if pseudonyms is None or name is None:
-            generator, count = generator_for(str(seed).encode(), source.digest), candidates
+        if name in persons:  # as in the pipeline: the first picture decides who a person becomes
+            return persons[name]
+        if pseudonyms is not None and pseudonyms.key is not None and name is not None:
+            generator = generator_from_key(pseudonyms.key, name)
         else:
-            generator, count = generator_from_key(pseudonyms.key, name), 1
-            if name in persons:  # as in the pipeline: the first picture decides who a person becomes
-                return Identity(persons[name].latents, generator.get_state(), stays)
+            generator = generator_for(str(seed).encode(), source.digest if name is None else name.encode())
+        values, count = source.attributes if wish is None else wish, candidates if name is None else 1
         latents = sample_identity(parts, values, generator, count=count, kept=stays, temperature=temperature)
-        new = Identity(latents, generator.get_state(), stays)
+        new = Identity(latents, generator.get_state(), stays, person=name)
         return new if name is None else persons.setdefault(name, new)
 
     rows: list[list[Identity | Rejected]] = []
@@ -109,25 +105,23 @@ def map_away(
 ) -> Identities:
     """New identities kept away from those of the source. `keyed` derives them from the source's own with the key.
 
-    With a pseudonym the first picture of a person decides for all of his faces.
+    Where persons are kept apart, the first picture of a person decides for all of his faces.
     """
-    from id2face_core.identity.pseudonym import generator_from_key
     from id2face_core.stages import map_identity
 
     parts = model.ready()
+    key = None if pseudonyms is None else pseudonyms.key
     persons: dict[str, Tensor] = {}
 
     def one(own: SourceIdentity, identity: Identity, name: str | None) -> Identity:
-        key = None if pseudonyms is None else pseudonyms.key
-        latents = identity.latents[:1] if mode == "keyed" else identity.latents
-        mapped = persons.get(name) if name is not None else None
+        person = identity.person if name is None else name
+        mapped = persons.get(person) if person is not None else None
         if mapped is None:
+            latents = identity.latents[:1] if mode == "keyed" else identity.latents
             mapped = map_identity(parts, latents, own.embedding, mode, margin=margin, key=key)
-        if name is not None:
-            persons[name] = mapped
-        if mode == "keyed" and key is not None and name is not None:
-            return Identity(mapped, generator_from_key(key, name).get_state(), identity.kept, keyed=True)
-        return Identity(mapped, identity.state, identity.kept, identity.keyed)
+        if person is not None:
+            persons[person] = mapped
+        return replace(identity, latents=mapped, keyed=identity.keyed or mode == "keyed", person=person)
 
     rows = []
     for i, frame in enumerate(source.frames):
@@ -173,7 +167,7 @@ class SampleIdentity(io.ComfyNode):
                     "attributes", optional=True, tooltip="Age, sex and skin of the new person (else the source's).",
                 ),
                 PseudonymType.Input(
-                    "pseudonym", optional=True, tooltip="From Pseudonym: the key and the person decide instead of the seed.",
+                    "pseudonym", optional=True, tooltip="From Pseudonym: one identity for each person, drawn with its key.",
                 ),
                 ModelType.Input("model", optional=True, tooltip=MODEL_TOOLTIP),
                 io.Float.Input(
@@ -197,7 +191,8 @@ class SampleIdentity(io.ComfyNode):
         for name, values in (("attributes", attributes), ("pseudonym", pseudonym)):
             if values is not None:
                 faces.check(name, values)
-        keep = kept(keep_age=keep_age, keep_sex=keep_sex, keep_skin=keep_skin)
+        edited = frozenset() if attributes is None else attributes.edited
+        keep = (*kept(keep_age=keep_age, keep_sex=keep_sex, keep_skin=keep_skin), *edited)
         return io.NodeOutput(sample(
             model_or_default(model), faces, attributes, pseudonym, seed=seed, temperature=temperature, candidates=candidates,
             keep=keep,
@@ -219,7 +214,7 @@ class OrthogonalMapping(io.ComfyNode):
                     tooltip="one_sided: turned only where the cosine exceeds the margin; exact: cosine 0 (one person should not "
                     "get many such); keyed: the original's own identity turned with the key of the pseudonym.",
                 ),
-                PseudonymType.Input("pseudonym", optional=True, tooltip="From Pseudonym; needed in mode keyed."),
+                PseudonymType.Input("pseudonym", optional=True, tooltip="From Pseudonym, with a key; for mode keyed."),
                 ModelType.Input("model", optional=True, tooltip=MODEL_TOOLTIP),
                 io.Float.Input(
                     "margin", default=-0.3, min=-0.5, max=0.9, step=0.05, advanced=True,
@@ -234,8 +229,8 @@ class OrthogonalMapping(io.ComfyNode):
         cls, identity: Identities, source_identity: SourceIdentities, mode: str, margin: float,
         pseudonym: Pseudonyms | None = None, model: SharedModel | None = None,
     ) -> io.NodeOutput:  # fmt: skip
-        if mode == "keyed" and pseudonym is None:
-            raise ConfigError("mode keyed needs a key: connect Pseudonym")
+        if mode == "keyed" and (pseudonym is None or pseudonym.key is None):
+            raise ConfigError("mode keyed needs a key: connect a Pseudonym whose key_file is chosen")
         same_faces(source_identity, identity=identity, pseudonym=pseudonym)
         return io.NodeOutput(map_away(model_or_default(model), identity, source_identity, pseudonym, mode, margin))
 
@@ -257,17 +252,21 @@ class Pseudonym(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="ID2FacePseudonym", display_name="Pseudonym", category="ID²Face/steps",
-            description="One new face for each person and key: the same in every picture, run and machine that has the key.",
-            search_aliases=["consistent face", "same face", "key", "person grouping"],
+            description="One new face for each person, the same in all frames; with a key the same in every run and on every "
+            "machine that has the key.",
+            search_aliases=["consistent face", "same face", "video", "key", "person grouping"],
             inputs=[
                 FacesType.Input("faces", tooltip=FACES_TOOLTIP),
-                key_input(key_files(), "Secret key from models/id2face_keys. Only its name is in the workflow."),
+                key_input(
+                    key_files(), "Secret key from models/id2face_keys; only its name is in the workflow. none: the seed of "
+                    "Sample Identity decides, which is no secret.",
+                ),
                 io.Combo.Input(
                     "grouping", options=list(GROUPINGS), default=GROUPINGS[0],
                     tooltip="Who is one person: faces that resemble each other; all of them; or nobody.",
                 ),
             ],
-            outputs=[PseudonymType.Output(display_name="pseudonym", tooltip="For Sample Identity or Orthogonal Mapping.")],
+            outputs=[PseudonymType.Output(display_name="pseudonym", tooltip="For Sample Identity and Orthogonal Mapping.")],
         )  # fmt: skip
 
     @classmethod
@@ -275,12 +274,5 @@ class Pseudonym(io.ComfyNode):
         return file_stamp(KEYS, key_file)
 
     @classmethod
-    def validate_inputs(cls, key_file: str = "") -> bool | str:
-        return True if key_file != NONE else "Pseudonym needs a key_file: put one, ending in .key, into models/id2face_keys"
-
-    @classmethod
     def execute(cls, faces: Faces, key_file: str, grouping: str) -> io.NodeOutput:
-        key = read_key(key_file)
-        if key is None:
-            raise ConfigError("Pseudonym needs a key_file: put one, ending in .key, into models/id2face_keys")
-        return io.NodeOutput(name_persons(faces, key, grouping))
+        return io.NodeOutput(name_persons(faces, read_key(key_file), grouping))

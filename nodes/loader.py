@@ -1,10 +1,12 @@
-"""`Load ID²Face Model`."""
+"""`Load ID²Face Model` and `Unload ID²Face Model`."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from comfy_api.latest import io
 
-from .model import CENTERFACE, DEVICES, detectors, shared_model
+from .model import CENTERFACE, DEVICES, SharedModel, detectors, release
 from .types import ModelType
 
 
@@ -33,4 +35,27 @@ class LoadModel(io.ComfyNode):
 
     @classmethod
     def execute(cls, detector: str, device: str) -> io.NodeOutput:
-        return io.NodeOutput(shared_model(detector, device))
+        model = SharedModel(detector, device)
+        model.ready()  # what is missing is said here, before any picture is read
+        return io.NodeOutput(model)
+
+
+class UnloadModel(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="ID2FaceUnloadModel",
+            display_name="Unload ID²Face Model",
+            category="ID²Face",
+            description="Frees the networks of ID²Face, in RAM too, when what is connected is done. They are loaded again when "
+            "they are needed.",
+            search_aliases=["free memory", "unload model", "clear vram", "purge"],
+            is_output_node=True,
+            inputs=[io.AnyType.Input("anything", tooltip="What has to be done first, for instance the anonymized image.")],
+            outputs=[io.AnyType.Output(display_name="anything", tooltip="What came in, unchanged.")],
+        )
+
+    @classmethod
+    def execute(cls, anything: Any) -> io.NodeOutput:
+        release()
+        return io.NodeOutput(anything)

@@ -1,7 +1,8 @@
 """The model core that all nodes of all graphs share, under ComfyUI's memory management.
 
-Loaded at first use, once for each detector and device, and kept until `release`. The networks that run on the compute device
-are behind a patcher: ComfyUI moves them out when another model needs the room, and back before they are used.
+Loaded at first use, once for each detector and device, and kept until `release`: what passes between nodes is only the
+choice, so that no cached output keeps weights in memory. The networks that run on the compute device are behind a patcher:
+ComfyUI moves them out when another model needs the room, and back before they are used.
 """
 
 from __future__ import annotations
@@ -21,29 +22,46 @@ from .session import core_ready
 
 if TYPE_CHECKING:
     from id2face_core.components import Components
-    from id2face_core.pipeline import Anonymizer
 
 CENTERFACE = "centerface"
 DEVICES = ("automatic", "cpu")
 ACTIVATIONS = 600 * 2**20  # bytes that rendering one face takes at most beside the weights
 log = logging.getLogger("id2face")
 _lock = threading.Lock()
-_loaded: dict[tuple[str, str], SharedModel] = {}
 
 
-@dataclass(frozen=True, eq=False)
-class SharedModel:
-    """Networks in the hands of ComfyUI's memory management. Use `ready()` before every batch of work."""
+@dataclass(frozen=True)
+class Loaded:
+    """Networks in the hands of ComfyUI's memory management."""
 
-    anonymizer: Anonymizer = field(repr=False)
+    parts: Components = field(repr=False)
     patcher: comfy.model_patcher.ModelPatcher = field(repr=False)
-    detector: str
-    device: str
+
+
+_loaded: dict[tuple[str, str], Loaded] = {}
+
+
+@dataclass(frozen=True)
+class SharedModel:
+    """Which networks: what Load ID²Face Model puts out. They are loaded at the first `ready()`."""
+
+    detector: str = CENTERFACE
+    device: str = DEVICES[0]
 
     def ready(self) -> Components:
-        """The components, with the weights on the compute device."""
-        comfy.model_management.load_models_gpu([self.patcher], memory_required=ACTIVATIONS)
-        return self.anonymizer.parts
+        """The components, with the weights on the compute device. To be asked for before every batch of work.
+
+        Raises:
+            AssetMissingError, AssetCorruptError: with the file and where it goes. Id2FaceError: a package is missing.
+        """
+        place = torch.device("cpu") if self.device == "cpu" else comfy.model_management.get_torch_device()
+        with _lock:
+            entry = (self.detector, str(place))
+            if entry not in _loaded:
+                _loaded[entry] = _load(self.detector, place)
+            loaded = _loaded[entry]
+        comfy.model_management.load_models_gpu([loaded.patcher], memory_required=ACTIVATIONS)
+        return loaded.parts
 
 
 def detectors() -> list[str]:
@@ -51,44 +69,30 @@ def detectors() -> list[str]:
     return [CENTERFACE, *scrfd_files()]
 
 
-def shared_model(detector: str = CENTERFACE, device: str = DEVICES[0]) -> SharedModel:
-    """The model, loaded at the first call.
-
-    Raises:
-        AssetMissingError, AssetCorruptError: with the file and where it goes. Id2FaceError: a package is missing.
-    """
-    place = torch.device("cpu") if device == "cpu" else comfy.model_management.get_torch_device()
-    with _lock:
-        entry = (detector, str(place))
-        if entry not in _loaded:
-            _loaded[entry] = _load(detector, place)
-        return _loaded[entry]
-
-
 def model_or_default(model: SharedModel | None) -> SharedModel:
     """What is connected, or the default model."""
-    return shared_model() if model is None else model
+    return SharedModel() if model is None else model
 
 
 def release() -> None:
-    """Forget all loaded models; the memory comes back when no graph holds them any more."""
+    """Free all loaded networks, on the compute device and in RAM. The next node that needs them loads them again."""
     with _lock:
         _loaded.clear()
-    gc.collect()
+    gc.collect()  # ComfyUI holds weak references only and forgets the patchers with them
     comfy.model_management.soft_empty_cache()
 
 
-def _load(detector: str, place: torch.device) -> SharedModel:
+def _load(detector: str, place: torch.device) -> Loaded:
     with core_ready():
+        from id2face_core.components import Components
         from id2face_core.devices import available
-        from id2face_core.pipeline import Anonymizer
 
         if place.type not in available():
             log.warning("ID2Face cannot use %s; it runs on the CPU", place)
             place = torch.device("cpu")
         names = (CENTERFACE,) if detector == CENTERFACE else (CENTERFACE, str(onnx_path(detector)))
-        anonymizer = Anonymizer.from_pretrained(third_party_folder(), device=str(place), detectors=names)
-    return SharedModel(anonymizer, _patcher(anonymizer.parts, place), detector, str(place))
+        parts = Components.load(third_party_folder(), str(place), names)
+    return Loaded(parts, _patcher(parts, place))
 
 
 def _patcher(parts: Components, place: torch.device) -> comfy.model_patcher.ModelPatcher:

@@ -13,15 +13,17 @@ from id2face_core.errors import ShapeError
 
 
 def check_image(image: Tensor, name: str = "image") -> None:
-    """Raise ShapeError unless the tensor is IMAGE [B, H, W, 3 or 4]."""
-    if not isinstance(image, Tensor) or image.ndim != 4 or image.shape[3] not in (3, 4) or 0 in image.shape:
-        shape = tuple(image.shape) if isinstance(image, Tensor) else type(image).__name__
+    """Raise ShapeError unless the tensor is IMAGE [B, H, W, C] of one frame or more; C: grey, RGB, or RGB and alpha."""
+    shape = tuple(image.shape) if isinstance(image, Tensor) else type(image).__name__
+    if not isinstance(image, Tensor) or image.ndim != 4 or image.shape[3] not in (1, 3, 4):
         raise ShapeError(f"{name} is {shape}; connect an IMAGE [batch, height, width, 3]")
+    if 0 in image.shape:
+        raise ShapeError(f"{name} is {shape} and holds no pixel; connect an image that is not empty")
 
 
 def to_array(frame: Tensor) -> np.ndarray:
-    """One frame [H, W, 3 or 4] of 0..1 -> uint8 [H, W, 3]. Alpha is dropped, the frame is not changed."""
-    scaled = torch.nan_to_num(frame[..., :3].float()).clamp(0, 1).mul(255).round()
+    """One frame [H, W, C] of 0..1 -> uint8 [H, W, 3]. Alpha is dropped, the frame is not changed."""
+    scaled = torch.nan_to_num(frame[..., :3].float()).clamp(0, 1).mul(255).round().expand(-1, -1, 3)
     return np.ascontiguousarray(scaled.to("cpu", torch.uint8).numpy())
 
 

@@ -1,4 +1,4 @@
-"""`Save Anonymized Image` and `Preview Without Metadata`: files that hold a picture and nothing else."""
+"""`Save Anonymized Image`, `Save Anonymized Video`, `Preview Without Metadata`: files that hold pictures and nothing else."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import numpy as np
 from comfy_api.latest import io, ui
 from PIL import Image
 
+from id2face_core.errors import ShapeError
+
 from .pictures import check_image, frames
 from .session import Progress
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 FORMATS = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
+CONTAINERS = {"h264": ".mp4", "av1": ".webm"}
 # The only note that may go along, on the user's wish: nothing about the source, the graph or the seed.
 NOTES = {0x0131: "ID2Face", 0x010E: "Faces in this picture were replaced by synthetic ones."}
 
@@ -80,6 +83,55 @@ class SaveAnonymized(io.ComfyNode):
         check_image(images, "images")
         saved = save_frames(images, filename_prefix, io.FolderType.output, format, quality, provenance)
         return io.NodeOutput(ui=ui.SavedImages(saved))
+
+
+def write_video(images: Tensor, path: Path, fps: float, audio: dict[str, Any] | None, codec: str) -> None:
+    """Encode frames [B, H, W, C] by ComfyUI's own writer, which is given no metadata. An odd last row or column is cut."""
+    from fractions import Fraction
+
+    from comfy_api.latest import InputImpl, Types
+
+    even = images[:, : images.shape[1] // 2 * 2, : images.shape[2] // 2 * 2, :3]  # 4:2:0 halves both sides
+    parts = Types.VideoComponents(images=even, audio=audio, frame_rate=Fraction(fps).limit_denominator(1001))
+    video = InputImpl.VideoFromComponents(parts)
+    container = Types.VideoContainer(CONTAINERS[codec].removeprefix("."))
+    video.save_to(str(path), format=container, codec=Types.VideoCodec(codec), metadata=None)
+
+
+class SaveAnonymizedVideo(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="ID2FaceSaveVideo", display_name="Save Anonymized Video", category="ID²Face",
+            description="Saves frames as a video without metadata: no workflow, no seed, nothing of the source's file. (Save "
+            "Video writes the workflow into the file.)",
+            search_aliases=["save video", "export video", "mp4", "video without metadata"],
+            is_output_node=True,
+            inputs=[
+                io.Image.Input("images", tooltip="The frames. Set consistent in Anonymize Faces, so that faces do not flicker."),
+                io.Float.Input("fps", default=24.0, min=1.0, max=240.0, step=0.01, tooltip="Frames a second."),
+                io.String.Input(
+                    "filename_prefix", default="anonymous", tooltip="File name in the output folder; no person's name.",
+                ),
+                io.Combo.Input("codec", options=list(CONTAINERS), default="h264", tooltip="h264: mp4. av1: webm, smaller."),
+                io.Audio.Input("audio", optional=True, tooltip="Sound. A voice tells who speaks: leave it out when in doubt."),
+            ],
+            outputs=[],
+        )  # fmt: skip
+
+    @classmethod
+    def execute(
+        cls, images: Tensor, fps: float, filename_prefix: str, codec: str, audio: dict[str, Any] | None = None
+    ) -> io.NodeOutput:
+        check_image(images, "images")
+        if min(images.shape[1:3]) < 2:
+            raise ShapeError(f"images are {images.shape[2]}x{images.shape[1]}; a video needs 2x2 pixels at least")
+        where, name, counter, subfolder, _ = folder_paths.get_save_image_path(
+            filename_prefix, folder_paths.get_output_directory(), images.shape[2], images.shape[1]
+        )
+        file = f"{name}_{counter:05}_{CONTAINERS[codec]}"
+        write_video(images, Path(where) / file, fps, audio, codec)
+        return io.NodeOutput(ui=ui.PreviewVideo([ui.SavedResult(file, subfolder, io.FolderType.output)]))
 
 
 class PreviewClean(io.ComfyNode):

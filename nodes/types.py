@@ -107,13 +107,14 @@ class Identity:
 
     latents: [K, L]; state: of the face's random generator from here on; kept: which traits of the attributes it agrees with,
     bool [T] (None: all); keyed: made from the source's own identity with a secret key, so that whoever has the key gets the
-    person back.
+    person back; person: whose new face it is in all frames (None: every face is for itself).
     """
 
     latents: Tensor = field(repr=False)
     state: Tensor | None = field(repr=False)
     kept: Tensor | None = field(default=None, repr=False)
     keyed: bool = False
+    person: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, repr=False)
@@ -133,14 +134,16 @@ class SourceIdentities(PerFace[SourceIdentity]):
 
 @dataclass(frozen=True, repr=False)
 class Pseudonyms(PerFace[str]):
-    """A person's name for each face, and the secret key."""
+    """A person's name for each face, and the secret key (None: the seed decides)."""
 
-    key: bytes = b""
+    key: bytes | None = None
 
 
 @dataclass(frozen=True, repr=False)
 class AttributeVectors(PerFace["Tensor"]):
-    """Attributes [A] of faces, see `id2face_core.attributes.vector`."""
+    """Attributes [A] of faces, see `id2face_core.attributes.vector`. edited: traits that a new person has to have."""
+
+    edited: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

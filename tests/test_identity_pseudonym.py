@@ -2,7 +2,7 @@
 
 import torch
 
-from id2face_core.identity.pseudonym import generator_for, generator_from_key, group_persons
+from id2face_core.identity.pseudonym import PersonRegister, generator_for, generator_from_key, group_persons
 
 
 def _first(generator: torch.Generator) -> float:
@@ -30,3 +30,14 @@ def test_grouping_takes_the_nearest_person_over_the_threshold():
     assert group_persons(torch.tensor([0.6, 0.8]), known) == 1
     assert group_persons(torch.tensor([-0.8, -0.6]), known) is None
     assert group_persons(torch.tensor([1.0, 0.0]), []) is None
+
+
+def test_a_register_follows_a_face_that_turns_and_tells_others_apart():
+    def turned(degrees: float) -> torch.Tensor:
+        angle = torch.tensor(degrees).deg2rad()
+        return torch.stack([angle.cos(), angle.sin()])
+
+    register = PersonRegister()
+    assert [register.position(turned(a)) for a in (0, 40, 80, 120)] == [0, 0, 0, 0]  # frame by frame
+    assert register.position(turned(60)) == 0 and register.position(turned(-90)) == 1  # like the first; like none
+    assert PersonRegister().position(turned(120)) == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 from importlib import import_module
@@ -90,9 +91,9 @@ sys.meta_path.insert(0, Gone())
 spec = importlib.util.spec_from_file_location("pack", {str(ROOT / "__init__.py")!r}, submodule_search_locations=[{str(ROOT)!r}])
 pack = importlib.util.module_from_spec(spec); sys.modules["pack"] = pack; spec.loader.exec_module(pack)
 print(len(asyncio.run(asyncio.run(pack.comfy_entrypoint()).get_node_list())))
-from pack.nodes.model import shared_model
+from pack.nodes.model import SharedModel
 try:
-    shared_model()
+    SharedModel().ready()
 except Exception as error:
     print(type(error).__name__, error)
 """
@@ -127,6 +128,12 @@ def test_wires_between_different_faces_are_an_error(pack: ModuleType) -> None:
         paste.check_same(torch.ones(1, 8, 8, 3), types.Faces([[]], (8, 8), [room("detect").mark(np.zeros((8, 8, 3), np.uint8))]))
 
 
+@pytest.mark.parametrize("shape", [(0, 8, 8, 3), (1, 0, 8, 3), (1, 8, 8, 2), (8, 8, 3)])
+def test_what_is_no_image_is_an_error_in_words(pack: ModuleType, shape: tuple[int, ...]) -> None:
+    with pytest.raises(ShapeError, match=rf"image is \({shape[0]}, .*connect an"):
+        room("anonymize").AnonymizeFaces.execute(torch.zeros(shape), *[None] * 12)
+
+
 def test_a_failing_frame_is_withheld_and_the_others_go_on(pack: ModuleType) -> None:
     def work(i: int, picture: np.ndarray) -> tuple:
         if i == 1:
@@ -156,6 +163,20 @@ def test_saved_files_hold_no_metadata_but_the_allowed_note(pack: ModuleType, tmp
     save.write_clean(picture, noted, 95, True)
     assert not dict(Image.open(plain).getexif()) and not {"exif", "prompt", "workflow"} & set(Image.open(plain).info)
     assert dict(Image.open(noted).getexif()) == save.NOTES
+
+
+@pytest.mark.skipif("COMFYUI_PATH" in os.environ, reason="the stand-in tells how it was called; real files: test_nodes_comfyui")
+def test_a_video_is_saved_without_metadata_and_with_even_sides(pack: ModuleType, tmp_path: Path) -> None:
+    save, frames = room("save"), torch.zeros(3, 7, 9, 4)
+    for codec, audio in (("h264", None), ("av1", {"waveform": torch.zeros(1, 1, 8), "sample_rate": 8})):
+        path = tmp_path / f"clip{save.CONTAINERS[codec]}"
+        save.write_video(frames, path, 29.97, audio, codec)
+        assert json.loads(path.read_text()) == {
+            "shape": [3, 6, 8, 3], "rate": "2997/100", "audio": audio is not None, "format": path.suffix[1:], "codec": codec,
+            "metadata": None,
+        }  # fmt: skip
+    with pytest.raises(ShapeError, match="1x1"):
+        save.SaveAnonymizedVideo.execute(torch.zeros(1, 1, 1, 3), 24.0, "x", "h264")
 
 
 def test_identities_are_files_and_keyed_ones_only_sealed(pack: ModuleType, tmp_path: Path) -> None:

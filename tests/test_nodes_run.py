@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import weakref
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -13,6 +14,7 @@ import pytest
 import torch
 
 from id2face_core import pipeline
+from id2face_core.errors import ConfigError
 from id2face_core.options import PRESETS
 from id2face_core.pictures import read_picture
 
@@ -31,7 +33,8 @@ def photo(pack: ModuleType, model_dir: Path) -> torch.Tensor:
 
 def simple(image: torch.Tensor, **changes: Any) -> Any:
     values = {
-        "seed": 1, "preset": "fast", "mode": "one_sided", "policy": "fill", "faces": "all", "key_file": "none", "steps": 0,
+        "seed": 1, "preset": "fast", "mode": "one_sided", "policy": "fill", "faces": "all",
+        "consistent": False, "key_file": "none", "steps": 0,
         "changes": "", **KEEP,
     } | changes  # fmt: skip
     return room("anonymize").AnonymizeFaces.execute(image, **values).args
@@ -72,17 +75,37 @@ def test_steps_one_by_one_make_the_same_picture_as_the_simple_node(photo: torch.
     assert torch.equal(paste(photo, faces, new, region="face")[0], simple(photo)[0])
 
 
-def test_a_person_with_a_key_gets_one_new_face(photo: torch.Tensor) -> None:
+@pytest.mark.parametrize("key", [None, bytes(range(32))])
+def test_a_person_gets_one_new_face_by_key_or_by_seed(photo: torch.Tensor, key: bytes | None) -> None:
     faces = detect(torch.cat([photo, photo.flip(2)]))
     identity, types = room("identity"), room("types")
-    names = types.Pseudonyms([["person-0"], ["person-0"]], faces.origin, bytes(range(32)))
+    names = types.Pseudonyms([["person-0"], ["person-0"]], faces.origin, key)
     first = identity.SampleIdentity.execute(faces, 1, 1.0, 8, **KEEP, pseudonym=names).args[0]
     second = identity.SampleIdentity.execute(faces, 2, 1.0, 8, **KEEP, pseudonym=names).args[0]
+    assert first.frames[0][0] is first.frames[1][0]
+    assert torch.equal(first.frames[0][0].latents, second.frames[1][0].latents) == (key is not None)
     own = identity.EncodeIdentity.execute(faces).args[0]
-    for mode in ("one_sided", "keyed"):
+    for mode in ("one_sided", "keyed") if key else ("one_sided",):
         mapped = identity.OrthogonalMapping.execute(first, own, mode, 0.0, pseudonym=names).args[0]
         assert torch.equal(mapped.frames[0][0].latents, mapped.frames[1][0].latents)
-    assert torch.equal(first.frames[0][0].latents, second.frames[1][0].latents)
+    if key is None:
+        with pytest.raises(ConfigError, match="key_file"):
+            identity.OrthogonalMapping.execute(first, own, "keyed", 0.0, pseudonym=names)
+
+
+def test_steps_for_a_clip_make_the_same_frames_as_the_simple_node(photo: torch.Tensor) -> None:
+    clip = torch.cat([photo, photo.roll(3, 2)])
+    faces, identity = detect(clip), room("identity")
+    names = identity.Pseudonym.execute(faces, "none", "by resemblance").args[0]
+    sampled = identity.SampleIdentity.execute(faces, 1, 1.0, 8, **KEEP, pseudonym=names).args[0]
+    own = identity.EncodeIdentity.execute(faces).args[0]
+    mapped = identity.OrthogonalMapping.execute(sampled, own, "one_sided", PRESETS["fast"].margin).args[0]
+    new = room("harmonize").HarmonizedDiffusion.execute(faces, mapped, 4, "dpmpp_2m", "face", 1.0, False, 1).args[0]
+    assert names.frames == [["person-0"], ["person-0"]]
+    assert torch.equal(new.frames[0][0].identity.latents, new.frames[1][0].identity.latents)
+    by_steps, by_one = paste(clip, faces, new, region="face")[0], simple(clip, consistent=True)[0]
+    assert (by_steps - by_one).abs().mean() < 0.01
+    assert not torch.equal(by_one, simple(clip)[0])
 
 
 def test_a_saved_identity_and_free_traits_are_rendered(photo: torch.Tensor) -> None:
@@ -108,7 +131,7 @@ def test_a_face_without_a_new_one_is_covered(photo: torch.Tensor, policy: str) -
 
 
 def test_a_frame_whose_detection_fails_is_covered_whole(photo: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
-    parts = room("model").shared_model().ready()
+    parts = room("model").SharedModel().ready()
     detect_faces, calls = parts.detector.detect, []
 
     def failing(picture: np.ndarray) -> list:
@@ -154,6 +177,35 @@ def test_the_steps_choose_a_rendering_as_the_simple_node_does(photo: torch.Tenso
     assert new.frames == [[room("types").Rejected("too_similar")]]
 
 
+@pytest.mark.parametrize("shape", [(1, 1, 3), (5, 7, 1), (40, 30, 4)])
+def test_small_grey_and_transparent_pictures_come_back(photo: torch.Tensor, shape: tuple[int, ...]) -> None:
+    image = torch.full((2, *shape), 0.25)
+    out, mask, text = simple(image)
+    assert torch.equal(out, image[..., :3].expand(2, *shape[:2], 3)) and mask.max() == 0
+    assert [r["status"] for r in json.loads(text)["images"]] == ["no_face"] * 2
+
+
+def test_half_precision_alpha_and_grey_photographs_are_anonymized(photo: torch.Tensor) -> None:
+    alpha = torch.cat([photo, photo[..., :1]], 3).half()
+    out, mask, _ = simple(alpha)
+    assert torch.equal(out[mask == 0], alpha[..., :3].float()[mask == 0]) and mask.max() > 0.9
+    grey = photo.mean(3, keepdim=True)
+    out, mask, text = simple(grey)
+    assert out.shape == photo.shape and mask.max() > 0.9 and json.loads(text)["images"][0]["status"] == "anonymized"
+
+
+def test_an_edited_trait_is_kept_whatever_is_free(photo: torch.Tensor) -> None:
+    faces, attributes = detect(photo), room("attributes")
+    values = attributes.ExtractAttributes.execute(faces).args[0]
+    edited = attributes.EditAttributes.execute(values, 10, "keep", 0, 0, 0, "all", "")
+    free = dict.fromkeys(KEEP, False)
+    (sampled,) = room("identity").SampleIdentity.execute(faces, 1, 1.0, 2, **free, attributes=edited.args[0]).args
+    indices = room("model").SharedModel().ready().traits.indices
+    from id2face_core.attributes.vector import ATTRIBUTES
+
+    assert [ATTRIBUTES[i] for i, stays in zip(indices, sampled.frames[0][0].kept, strict=True) if stays] == ["age"]
+
+
 def test_faces_can_be_left_out_and_too_small_ones_are_covered(photo: torch.Tensor) -> None:
     assert [f.status for f in detect(photo, exclude="0").frames[0]] == ["skipped"]
     assert [f.reason for f in detect(photo, min_size=400).frames[0]] == ["too_small"]
@@ -185,16 +237,21 @@ def test_an_interrupt_ends_the_diffusion_within_a_step(photo: torch.Tensor, monk
     assert len(steps) == 2
 
 
-def test_weights_are_loaded_once(photo: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = room("model")
-    loads: list[str] = []
+def test_weights_are_loaded_once_and_freed_on_request(photo: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, loads = room("model"), list[str]()
     load = model._load
     model.release()
     monkeypatch.setattr(model, "_load", lambda detector, place: (loads.append(detector), load(detector, place))[1])
-    for _ in range(3):
-        faces = detect(photo)
-        room("identity").EncodeIdentity.execute(faces)
-    assert loads == ["centerface"] and model.shared_model() is model.shared_model()
+    handle = room("loader").LoadModel.execute("centerface", "automatic").args[0]
+    for given in (None, handle, model.SharedModel()):
+        faces = room("detect").DetectFaces.execute(photo, "all", "", "largest", 0, 0.35, 16, False, model=given).args[0]
+        room("identity").EncodeIdentity.execute(faces, model=given)
+    assert loads == ["centerface"]
+    (generator,) = (weakref.ref(loaded.parts.generator) for loaded in model._loaded.values())
+    assert room("loader").UnloadModel.execute(faces).args == (faces,)
+    assert generator() is None and not model._loaded
+    room("identity").EncodeIdentity.execute(faces, model=handle)
+    assert loads == ["centerface"] * 2
 
 
 def test_the_check_passes_new_faces_and_fails_the_original(photo: torch.Tensor) -> None:

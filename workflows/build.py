@@ -1,7 +1,7 @@
 """Write the templates of this folder: python workflows/build.py [http://127.0.0.1:8188]
 
-With the address of a ComfyUI that has the pack, an input `photo.jpg` and a key `example.key`, it also runs them and makes
-the thumbnails. Run it after a node changed.
+With the address of a ComfyUI that has the pack, the inputs `photo.jpg` and `clip.mp4` and a key `example.key`, it also runs
+them and makes the thumbnails. Run it after a node changed.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 INFO = json.loads((HERE.parent / "tests/comfy_stub/object_info.json").read_text(encoding="utf-8"))["nodes"]
-# ComfyUI's own nodes that the templates use: inputs (name -> type), outputs, values of widgets beyond the inputs
-CORE: dict[str, tuple[dict[str, str], list[str], list[str]]] = {
-    "LoadImage": ({"image": "COMBO"}, ["IMAGE", "MASK"], ["image"]),
-    "RepeatImageBatch": ({"image": "IMAGE", "amount": "INT"}, ["IMAGE"], []),
-    "PreviewAny": ({"source": "*"}, ["STRING"], []),
+# ComfyUI's own nodes that the templates use: inputs (name -> type), outputs (name -> type), values of widgets beyond the inputs
+CORE: dict[str, tuple[dict[str, str], dict[str, str], list[str]]] = {
+    "LoadImage": ({"image": "COMBO"}, {"IMAGE": "IMAGE", "MASK": "MASK"}, ["image"]),
+    "LoadVideo": ({"file": "COMBO"}, {"VIDEO": "VIDEO"}, []),
+    "GetVideoComponents": ({"video": "VIDEO"}, {"images": "IMAGE", "audio": "AUDIO", "fps": "FLOAT"}, []),
+    "RepeatImageBatch": ({"image": "IMAGE", "amount": "INT"}, {"IMAGE": "IMAGE"}, []),
+    "PreviewAny": ({"source": "*"}, {"STRING": "STRING"}, []),
 }
 WIDGETS = ("INT", "FLOAT", "BOOLEAN", "STRING", "COMBO")
 Prompt = dict[str, dict[str, Any]]
@@ -67,6 +69,15 @@ def batch() -> Prompt:
     }  # fmt: skip
 
 
+def video() -> Prompt:
+    """Without sound: a voice tells who speaks."""
+    return {
+        "1": node("LoadVideo", file="clip.mp4"), "2": node("GetVideoComponents", video=["1", 0]),
+        "3": node("ID2FaceAnonymize", image=["2", 0], seed=1, preset="fast", consistent=True),
+        "4": node("ID2FaceSaveVideo", images=["3", 0], fps=["2", 2]), "5": node("PreviewAny", source=["3", 2]),
+    }  # fmt: skip
+
+
 def keyed_pseudonym() -> Prompt:
     prompt = composable()
     prompt["14"] = node("ID2FacePseudonym", faces=["3", 0], key_file="example.key")
@@ -92,7 +103,7 @@ def privacy_check() -> Prompt:
 
 
 TEMPLATES = {
-    "simple": simple, "composable": composable, "batch": batch, "keyed pseudonym": keyed_pseudonym,
+    "simple": simple, "composable": composable, "batch": batch, "video": video, "keyed pseudonym": keyed_pseudonym,
     "attribute edit": attribute_edit, "privacy check": privacy_check,
 }  # fmt: skip
 
@@ -100,7 +111,7 @@ TEMPLATES = {
 def ports(kind: str) -> tuple[dict[str, str], list[tuple[str, str]]]:
     """(inputs name -> type in order, outputs (name, type))."""
     if kind in CORE:
-        return CORE[kind][0], [(t, t) for t in CORE[kind][1]]
+        return CORE[kind][0], list(CORE[kind][1].items())
     info = INFO[kind]
     inputs = {n: v[0] for group in ("required", "optional") for n, v in info["input"].get(group, {}).items()}
     return inputs, list(zip(info["output_name"], info["output"], strict=True))
@@ -118,17 +129,23 @@ def as_workflow(prompt: Prompt) -> dict[str, Any]:
     rows: dict[int, int] = {}
     for name, part in prompt.items():
         inputs, outputs = ports(part["class_type"])
-        column, values = depth(prompt, name), []
+        column, values, slots = depth(prompt, name), [], []
+        defaults = node(part["class_type"])["inputs"]
         for port, kind in inputs.items():
+            slot: dict[str, Any] = {"name": port, "type": kind, "link": None}
+            linked = isinstance(part["inputs"].get(port), list)
             if kind in WIDGETS and port in part["inputs"]:
-                values += [part["inputs"][port]] + (["fixed"] if port == "seed" else [])
+                values += [defaults[port] if linked else part["inputs"][port]] + (["fixed"] if port == "seed" else [])
+                slot["widget"] = {"name": port}
+            if kind not in WIDGETS or linked:
+                slots.append(slot)
         nodes[name] = {
             "id": int(name), "type": part["class_type"], "pos": [380 * column - 340, 60 + 420 * rows.get(column, 0)],
             "size": [330, 380], "flags": {}, "order": column, "mode": 0,
-            "inputs": [{"name": n, "type": t, "link": None} for n, t in inputs.items() if t not in WIDGETS],
+            "inputs": slots,
             "outputs": [{"name": n, "type": t, "links": [], "slot_index": i} for i, (n, t) in enumerate(outputs)],
             "properties": {"Node name for S&R": part["class_type"]},
-            "widgets_values": values + CORE.get(part["class_type"], ({}, [], []))[2],
+            "widgets_values": values + CORE.get(part["class_type"], ({}, {}, []))[2],
         }  # fmt: skip
         rows[column] = rows.get(column, 0) + 1
     for name, part in prompt.items():
@@ -160,6 +177,13 @@ def run(prompt: Prompt, host: str, client: str = "build") -> dict[str, Any]:
     raise RuntimeError("the server did not finish")
 
 
+def pictured(prompt: Prompt) -> Prompt:
+    """The prompt with pictures saved from where a video is."""
+    videos = {name: part for name, part in prompt.items() if part["class_type"] == "ID2FaceSaveVideo"}
+    stills = {f"{name}0": node("ID2FaceSaveImage", images=part["inputs"]["images"]) for name, part in videos.items()}
+    return {name: part for name, part in prompt.items() if name not in videos} | stills
+
+
 def thumbnail(entry: dict[str, Any], host: str) -> bytes:
     """JPEG of the first saved picture: an anonymized one."""
     from PIL import Image
@@ -177,7 +201,7 @@ def main(host: str | None) -> None:
     for name, make in TEMPLATES.items():
         (HERE / f"{name}.json").write_text(json.dumps(as_workflow(make()), indent=1) + "\n", encoding="utf-8")
         if host:
-            (HERE / f"{name}.jpg").write_bytes(thumbnail(run(make(), host), host))
+            (HERE / f"{name}.jpg").write_bytes(thumbnail(run(pictured(make()), host), host))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from torch import Generator, Tensor
 from .orthogonal import derive
 
 SAME_PERSON = 0.40  # cosine of our encoder above which two faces of one run are one person (FAR 1e-3 on lfw10)
+NEXT_FRAME = 0.60  # and above which a face is a person's next frame, though it turned away from his first one
 
 
 def _seeded(digest: bytes) -> Generator:
@@ -34,3 +35,23 @@ def group_persons(embedding: Tensor, known: Sequence[Tensor], threshold: float =
     cosines = torch.stack(list(known)) @ embedding
     best = int(cosines.argmax())
     return best if float(cosines[best]) > threshold else None
+
+
+class PersonRegister:
+    """Who was met in a run. A face is somebody's if it is like his first one, or much like his last (a clip)."""
+
+    def __init__(self) -> None:
+        self._first: list[Tensor] = []
+        self._last: list[Tensor] = []
+
+    def position(self, embedding: Tensor) -> int:
+        """Number of the person whose unit embedding [E] this is, in the order in which persons are met."""
+        known = group_persons(embedding, self._last, NEXT_FRAME)
+        if known is None:
+            known = group_persons(embedding, self._first)
+        if known is None:
+            self._first.append(embedding)
+            self._last.append(embedding)
+            return len(self._first) - 1
+        self._last[known] = embedding
+        return known

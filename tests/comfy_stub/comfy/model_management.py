@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import weakref
+
 import torch
 
-loaded: list = []
+loaded: list[weakref.ref] = []  # weak, as the real one's
 interrupt_processing = False
 
 
@@ -40,7 +42,7 @@ def module_size(module: torch.nn.Module) -> int:
 
 
 def load_models_gpu(models: list, memory_required: int = 0) -> None:
-    loaded.extend(models)
+    loaded.extend(weakref.ref(model) for model in models)
 
 
 def soft_empty_cache() -> None: ...

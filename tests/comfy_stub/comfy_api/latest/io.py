@@ -42,6 +42,7 @@ def Custom(io_type: str) -> Any:
 
 Image, Mask, Int, Float, Boolean = Custom("IMAGE"), Custom("MASK"), Custom("INT"), Custom("FLOAT"), Custom("BOOLEAN")
 String, Combo, BoundingBox = Custom("STRING"), Custom("COMBO"), Custom("BOUNDING_BOX")
+Audio, AnyType = Custom("AUDIO"), Custom("*")
 
 
 class _StringInput(String.Input):

@@ -16,3 +16,11 @@ class SavedImages:
 
     def as_dict(self) -> dict:
         return {"images": self.results}
+
+
+class PreviewVideo:
+    def __init__(self, values: list[SavedResult]):
+        self.values = values
+
+    def as_dict(self) -> dict:
+        return {"images": self.values, "animated": (True,)}

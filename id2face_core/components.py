@@ -95,7 +95,7 @@ class Components:
         mesh_file = require("landmarks", "face_landmark.tflite", folder)
         require("landmarks", "iris_landmark.tflite", folder)
         return cls(
-            detector=TiledDetector(_detector(detectors, folder)),
+            detector=TiledDetector(load_detector(detectors, folder)),
             mesh=MeshNetwork.from_folder(mesh_file.parent),
             extractor=AttributeExtractor.from_folder(our_weights("attributes")),
             encoder=encoder.eval().to(choice.device),
@@ -110,7 +110,8 @@ class Components:
         )
 
 
-def _detector(names: tuple[str, ...], folder: Path) -> FaceDetector:
+def load_detector(names: tuple[str, ...], folder: Path) -> FaceDetector:
+    """Detectors by name, united. Raises ConfigError, AssetMissingError."""
     from .faces.detection import UnionDetector
     from .faces.scrfd import InsightFaceDetector, ScrfdDetector
 

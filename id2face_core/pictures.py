@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import warnings
 from pathlib import Path
 
@@ -15,7 +16,25 @@ from .errors import PictureError, ShapeError
 MAX_MEGAPIXELS = 120.0
 MAX_BYTES = 2**30  # no picture within the limit of pixels needs more; a larger file is not even read
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".bmp": "BMP", ".tif": "TIFF", ".tiff": "TIFF"}
+# What a folder is searched for. Formats that cannot be read are listed on purpose: they must be reported.
+SUFFIXES = frozenset(
+    ".jpg .jpeg .jpe .jfif .png .webp .bmp .tif .tiff .gif .ppm .pgm .heic .heif .avif .jp2 .jxl".split()
+)
 READABLE = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "PPM", "GIF")
+
+
+def search_folder(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Pictures below a folder, and links to other folders: those are not followed, since they may lead in a circle."""
+    found: list[Path] = []
+    links: list[Path] = []
+    for root, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        links += [Path(root, name) for name in folders if Path(root, name).is_symlink()]
+        found += [
+            Path(root, name) for name in sorted(files)
+            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES
+        ]  # fmt: skip
+    return found, links
 
 
 def read_picture(source: str | Path | bytes, max_megapixels: float = MAX_MEGAPIXELS) -> np.ndarray:

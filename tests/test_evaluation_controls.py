@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from id2face_core.evaluation.controls import CONTROLS, OVAL_RADII, crop_side, oval_mask
-from id2face_core.evaluation.grids import LABEL_HEIGHT, contact_sheet, face_window
-from id2face_core.evaluation.utility import background_untouched, derangement, gaze_degrees, rgb_to_lab
+from id2face_core.audit.contact_sheet import LABEL_HEIGHT, contact_sheet, face_window
+from id2face_core.audit.controls import CONTROLS, OVAL_RADII, crop_side, oval_mask
+from id2face_core.audit.utility import derangement
+from id2face_core.evaluation.utility import background_untouched, gaze_degrees, rgb_to_lab
 from id2face_core.faces.alignment import ARCFACE_POINTS
 from id2face_core.training.splits import is_held_out
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from id2face_core.audit.statistics import pairs, rate
 from id2face_core.evaluation.cache import CachedAuditor
 from id2face_core.evaluation.channel import known_face
 from id2face_core.evaluation.expression import EYE_CORNERS, LIDS, LIPS, MOUTH_CORNERS, kept_openings, openings
@@ -18,7 +19,6 @@ from id2face_core.evaluation.report import markdown
 from id2face_core.evaluation.sets import Sample
 from id2face_core.evaluation.thresholds import Threshold, fit_threshold
 from id2face_core.evaluation.utility import tone_angle
-from id2face_core.evaluation.verification import pairs, rate
 from id2face_core.faces.alignment import ARCFACE_POINTS
 
 POINTS = ARCFACE_POINTS.astype(np.float32)

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from id2face_core.audit.frechet import distance_with_floor, frechet_distance
+from id2face_core.audit.recognisers import cosine_scores
 from id2face_core.errors import ConfigError, ShapeError
-from id2face_core.evaluation.auditors import cosine_scores
-from id2face_core.evaluation.frechet import distance_with_floor, frechet_distance
 from id2face_core.evaluation.outcomes import MISSED, run_product
 from id2face_core.evaluation.privacy import Judge, diversity
 from id2face_core.evaluation.report import markdown, share

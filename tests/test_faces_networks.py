@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from id2face_core.components import _detector
+from id2face_core.components import load_detector
 from id2face_core.errors import AssetCorruptError, AssetMissingError
 from id2face_core.faces.centerface import CenterFace
 from id2face_core.faces.detection import overlap
@@ -94,7 +94,7 @@ def test_detection_repeats_exactly(detector: FaceDetector, astronaut: np.ndarray
 
 
 def test_two_detectors_can_be_united_by_name(model_dir: Path, scrfd_file: Path, astronaut: np.ndarray) -> None:
-    united = _detector(("centerface", str(scrfd_file)), model_dir)
+    united = load_detector(("centerface", str(scrfd_file)), model_dir)
     assert united.name == "centerface+scrfd"
     found = TiledDetector(united).detect(astronaut)
     assert len(found) == 1

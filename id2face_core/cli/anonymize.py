@@ -48,8 +48,8 @@ def run(args: argparse.Namespace) -> int:
     jobs, unusable = plan(args.inputs, args.output)
     if args.report is not None and args.report.resolve() in {p.resolve() for j in jobs for p in (j.source, j.target)}:
         return complain(f"--report {args.report} is the name of an input or output", USAGE)
-    key = None if args.key_file is None else _key(args.key_file)
-    problem = _unwritable(args.output) or (args.report and _unwritable(args.report.parent))
+    key = None if args.key_file is None else key_of(args.key_file)
+    problem = unwritable(args.output) or (args.report and unwritable(args.report.parent))
     if problem:
         return complain(problem, USAGE)
     tally = _Tally()
@@ -138,7 +138,8 @@ def _without_path(error: Exception, path: Path) -> str:
     return str(error).removeprefix(f"{path}: ")
 
 
-def _key(path: Path) -> bytes:
+def key_of(path: Path) -> bytes:
+    """The key of a file, with a warning when others can read it. Raises KeyFileError."""
     from ..keyfile import read_key_file, readable_by_others
 
     key = read_key_file(path)
@@ -147,7 +148,7 @@ def _key(path: Path) -> bytes:
     return key
 
 
-def _unwritable(folder: Path) -> str | None:
+def unwritable(folder: Path) -> str | None:
     """Make a folder and try to write into it; None if that works, else why not."""
     try:
         folder.mkdir(parents=True, exist_ok=True)

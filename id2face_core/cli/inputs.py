@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ConfigError
-
-# What a folder is searched for. Formats that cannot be read are listed on purpose: they must be reported.
-SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .png .webp .bmp .tif .tiff .gif .ppm .pgm .heic .heif .avif .jp2 .jxl".split()
-)
+from ..pictures import search_folder
 
 
 @dataclass(frozen=True)
@@ -35,7 +30,7 @@ def plan(inputs: Sequence[Path], output: Path) -> tuple[list[Job], list[tuple[Pa
     for given in inputs:
         if given.is_dir():
             _refuse_inside(output, given)
-            pictures, links = _search(given)
+            pictures, links = search_folder(given)
             jobs += [Job(path, output / path.relative_to(given)) for path in pictures]
             unusable += [(link, "is a link to a folder; give it as an input of its own") for link in links]
             if not pictures and not links:
@@ -48,20 +43,6 @@ def plan(inputs: Sequence[Path], output: Path) -> tuple[list[Job], list[tuple[Pa
             unusable.append((given, "does not exist"))
     _refuse_collisions(jobs)
     return jobs, unusable
-
-
-def _search(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Pictures below a folder, and links to other folders: those are not followed, since they may lead in a circle."""
-    found: list[Path] = []
-    links: list[Path] = []
-    for root, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        links += [Path(root, name) for name in folders if Path(root, name).is_symlink()]
-        found += [
-            Path(root, name) for name in sorted(files)
-            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES
-        ]  # fmt: skip
-    return found, links
 
 
 def _refuse_inside(output: Path, folder: Path) -> None:

@@ -1,7 +1,8 @@
-"""`id2face`: anonymize pictures, clean workflows and files, set up third-party files, train, say what is installed.
+"""`id2face`: anonymize pictures, audit the result, clean workflows and files, set up files, train, say what is installed.
 
 Exit status: 0 all done; 1 cannot run (files not set up, disk full, doctor found something); 2 wrong usage; 3 some face
-withheld; 4 some input unreadable (the others are still done; 4 goes before 3); 130 interrupted.
+withheld; 4 some input unreadable (the others are still done; 4 goes before 3); 5 an audit's gate is missed (5 goes before
+4); 130 interrupted.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from pathlib import Path
 
 from ..errors import ConfigError, Id2FaceError, Interrupted, KeyFileError
 
-OK, FAILED, USAGE, WITHHELD, UNREADABLE, INTERRUPTED = 0, 1, 2, 3, 4, 130
+OK, FAILED, USAGE, WITHHELD, UNREADABLE, MISSED, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 VERSION = "0.1.0"
+OWN_PARSERS = {"train": "id2face_core.training.cli", "benchmark": "id2face_core.evaluation.__main__"}
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -24,6 +26,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"id2face {VERSION}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_anonymize(commands.add_parser("anonymize", help="anonymize pictures or folders of pictures"))
+    _add_audit(commands.add_parser("audit", help="attack anonymized pictures and say which limits hold"))
+    commands.add_parser("benchmark", help="figures of the model on known faces (id2face benchmark --help)", add_help=False)
     setup = commands.add_parser("setup", help="fetch third-party files once (the only command that uses a network)")
     setup.add_argument("--yes", action="store_true", help="do not ask")
     setup.add_argument("--from-folder", type=Path, metavar="DIR", help="take the wheels from DIR, without a network")
@@ -66,6 +70,27 @@ def _add_anonymize(parser: argparse.ArgumentParser) -> None:
     add("--no-progress", action="store_true", help="no progress bar")
 
 
+def _add_audit(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("originals", type=Path, metavar="ORIGINALS", help="folder of the pictures before")
+    add("anonymized", type=Path, metavar="ANONYMIZED", help="folder of the pictures afterwards, under the same names")
+    add("--output", type=Path, required=True, metavar="DIR", help="where audit.json and audit.html go")
+    add("--pairs", type=Path, metavar="FILE.csv",
+        help="columns original, anonymized; optional: person, key, rendering; all others are groups")  # fmt: skip
+    add("--recognizer", action="append", default=[], metavar="NAME|FILE.toml",
+        help="dlib, insightface:PACK, or a described ONNX file; repeatable (default: all that are here)")  # fmt: skip
+    add("--attacks", default="all", metavar="all|A1,A3", help="which attacks (default: all that the material allows)")
+    add("--minutes", type=float, default=2.0, metavar="N", help="for each attack that trains (default: %(default)s)")
+    add("--detector", action="append", default=[], metavar="NAME", help="as in anonymize; repeatable")
+    add("--impostors", type=Path, metavar="DIR", help="one picture of each of many strangers, to fix thresholds on")
+    add("--training", type=Path, metavar="DIR", help="pictures that trained the model, for A9")
+    add("--key-file", type=Path, metavar="F", help="the key of `--mode keyed`, for A7")
+    add("--show-originals", action="store_true", help="put originals beside the worst cases in the report")
+    add("--workers", type=_positive, default=1, metavar="N", help="processes that read pictures (default: %(default)s)")
+    add("--seed", type=int, default=0, metavar="N", help="default: %(default)s")
+    add("--no-progress", action="store_true", help="no progress bar")
+
+
 def _positive(text: str) -> int:
     value = int(text)
     if value < 1:
@@ -98,8 +123,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return the exit status. One clear line on stderr for each thing that went wrong."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        if arguments[:1] == ["train"]:
-            return int(import_module("id2face_core.training.cli").main(arguments[1:]) or OK)
+        if arguments[:1] and arguments[0] in OWN_PARSERS:
+            return int(import_module(OWN_PARSERS[arguments[0]]).main(arguments[1:]) or OK)
         args = build_parser().parse_args(arguments)
         return import_module(f"id2face_core.cli.{args.command}").run(args)
     except SystemExit as stop:  # argparse has already said why

@@ -1,4 +1,4 @@
-"""Figures of a model: `python -m id2face_core.evaluation --data DIR --sets lfw10,webmorph_3dsk,utkface --output DIR`.
+"""Figures of a model: `id2face benchmark --data DIR --sets lfw10,webmorph_3dsk,utkface --output DIR`.
 
 Writes figures.json, figures.md (worst cases first) and grid_<set>.png (before | after). --controls-only needs no model.
 --cache keeps the judges' embeddings of real faces and controls, which take most of the time, from run to run.
@@ -22,7 +22,7 @@ from .sets import SETS
 def parser() -> argparse.ArgumentParser:
     """Arguments."""
     p = argparse.ArgumentParser(
-        prog="python -m id2face_core.evaluation", description=__doc__.splitlines()[0] if __doc__ else ""
+        prog="id2face benchmark", description=__doc__.splitlines()[0] if __doc__ else ""
     )
     p.add_argument("--data", type=Path, required=True, help="folder with faces/ and weights/")
     p.add_argument("--sets", default="lfw10,webmorph_3dsk,utkface", help=f"of {', '.join(SETS)}")

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from ..audit.controls import CONTROLS
+from ..audit.statistics import FARS, pairs, rate
 from .auditors import Auditor
-from .controls import CONTROLS
 from .detection import Detector
 from .outcomes import Outcome
 from .sets import Sample
 from .thresholds import Threshold, embed_all
-from .verification import FARS, pairs, rate
 
 Row = dict[str, Any]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .verification import exact_interval
+from ..audit.statistics import exact_interval
 
 ORDER = ("A1a another photo", "A1b same photo", "A1c raw new face", "strangers", "genuine")
 

@@ -13,15 +13,15 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from ..audit.contact_sheet import contact_sheet, face_window
+from ..audit.frechet import FeatureNetwork, distance_with_floor
 from ..errors import ConfigError
 from ..options import PRESETS, AnonymizeOptions
 from .auditors import Auditor, load_auditors
 from .cache import CachedAuditor
 from .channel import put_back
 from .detection import Detector, load_detectors
-from .frechet import FeatureNetwork, distance_with_floor
 from .gates import gates
-from .grids import contact_sheet, face_window
 from .outcomes import Outcome, Product, run_product
 from .people import person_figures
 from .privacy import Judge, diversity, identity_channel

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ..audit.statistics import FARS, threshold_at_far
 from .auditors import Auditor
 from .sets import Sample, load_set
-from .verification import FARS, threshold_at_far
 
 # Tight crops (completed by mirroring) look alike to recognisers: with one pool for both kinds the thresholds of whole
 # photographs would rise (w600k_mbf .23 -> .34) and flatter the product.

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
-from scipy.ndimage import laplace
 
 from ..attributes.geometry import BLENDSHAPE_POINTS
+from ..audit.readings import sharpness
+from ..audit.utility import derangement
 from ..errors import AssetMissingError
 from ..faces.alignment import arcface_matrix, invert, transform_points, warp
 from ..faces.landmarks import roi_matrix
@@ -146,12 +146,6 @@ def tone_angle(skin: np.ndarray) -> float:
     return float(np.degrees(np.arctan2(lightness - 50, yellow)))
 
 
-def sharpness(picture: np.ndarray, points: np.ndarray) -> float:
-    """Variance of the Laplacian of the aligned grey face (112 px)."""
-    crop = warp(picture, arcface_matrix(points), 112)
-    return float(laplace(np.asarray(Image.fromarray(crop).convert("L"), dtype=np.float64)).var())
-
-
 def background_untouched(source: np.ndarray, new: np.ndarray, mask: np.ndarray) -> bool:
     """Every pixel where the mask is zero is bit for bit the source's."""
     outside = mask <= BACKGROUND_TOLERANCE
@@ -196,14 +190,6 @@ ERRORS: dict[str, Callable[[Reading, Reading], float]] = {
     "skin_lab": lambda a, b: float(np.linalg.norm(a.skin - b.skin, axis=-1).mean()),
     "skin_ita_degrees": lambda a, b: abs(tone_angle(a.skin) - tone_angle(b.skin)),
 }
-
-
-def derangement(n: int, rng: np.random.Generator) -> np.ndarray:
-    """Another index for each of n (n >= 2): a random cycle."""
-    order = rng.permutation(n)
-    other = np.empty(n, dtype=int)
-    other[order] = np.roll(order, 1)
-    return other
 
 
 def _mean(error: Callable[[Reading, Reading], float], a: Sequence[Reading], b: Sequence[Reading]) -> float:

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
+from id2face_core.audit.statistics import exact_interval, pairs, rate, threshold_at_far
 from id2face_core.errors import ConfigError
-from id2face_core.evaluation.verification import exact_interval, pairs, rate, threshold_at_far
 
 
 def test_interval_known_values() -> None:

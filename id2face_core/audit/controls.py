@@ -11,16 +11,22 @@ from ..faces.alignment import arcface_matrix, invert, transform_points
 
 Control = Callable[[np.ndarray, np.ndarray], np.ndarray]
 OVAL_CENTRE, OVAL_RADII = (56.0, 66.0), (33.0, 46.0)  # brow to chin, ear to ear, in ArcFace's 112 px crop
+HEAD_CENTRE, HEAD_RADII = (56.0, 46.0), (62.0, 84.0)  # the whole head with most hair, as preset `strict` replaces it
 BLUR = 0.07  # sigma over the side of the crop
 BLOCKS = 10  # squares across the crop
 
 
-def oval_mask(shape: tuple[int, ...], points: np.ndarray) -> np.ndarray:
-    """Boolean [H, W]: the oval of the face with five points [5, 2]."""
+def oval_mask(
+    shape: tuple[int, ...],
+    points: np.ndarray,
+    centre: tuple[float, float] = OVAL_CENTRE,
+    radii: tuple[float, float] = OVAL_RADII,
+) -> np.ndarray:
+    """Boolean [H, W]: the oval of the face with five points [5, 2]; centre and radii in ArcFace's 112 px crop."""
     matrix = arcface_matrix(points)
     y, x = np.mgrid[: shape[0], : shape[1]]
     at = transform_points(np.stack([x, y], axis=-1), matrix)
-    inside: np.ndarray = (((at - OVAL_CENTRE) / OVAL_RADII) ** 2).sum(axis=-1) <= 1
+    inside: np.ndarray = (((at - centre) / radii) ** 2).sum(axis=-1) <= 1
     return inside
 
 
@@ -55,6 +61,12 @@ def pixelate(picture: np.ndarray, points: np.ndarray) -> np.ndarray:
 def grey_oval(picture: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Middle grey in the oval: what still identifies then is what the mask kept."""
     return _inside(picture, np.full_like(picture, 128), points)
+
+
+def grey_head(picture: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Middle grey over the whole head: what then identifies is clothes, shoulders and the place."""
+    head = oval_mask(picture.shape, points, HEAD_CENTRE, HEAD_RADII)
+    return np.where(head[..., None], np.uint8(128), picture)
 
 
 def _inside(picture: np.ndarray, other: np.ndarray, points: np.ndarray) -> np.ndarray:

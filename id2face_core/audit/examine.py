@@ -1,0 +1,213 @@
+"""One pair of files is read once: everything that the attacks need of it comes out as small arrays, the pictures go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ..assets import model_folder, our_weights, require
+from ..attributes.extractor import AttributeExtractor
+from ..attributes.geometry import normalised_points
+from ..components import load_detector
+from ..errors import FaceRejectedError, PictureError
+from ..faces.alignment import arcface_matrix, warp
+from ..faces.landmarks import MeshNetwork
+from ..faces.tiling import TiledDetector
+from ..faces.types import Face, FaceDetector
+from ..pictures import read_picture
+from .controls import CONTROLS, grey_head, grey_oval, oval_mask
+from .judges import Judge, load_judge
+from .material import Pair
+from .metadata import rides_along, tokens
+from .readings import sharpness
+from .recognisers import Auditor
+
+ORIGINAL, ANONYMIZED, RING, RENDERING = "original", "anonymized", "what was kept", "rendering"
+HIDING = {name: control for name, control in CONTROLS.items() if name != "nothing"} | {"grey head": grey_head}
+CROP, CROP_FACE = 80, 64  # of A5: ArcFace's square is the middle 64 px, so that judges find some border
+MIN_SIDE = 16.0  # pixels; below, no recogniser says anything
+
+
+@dataclass(frozen=True)
+class FaceRow:
+    """One face of an original, and the same place afterwards. Nothing of it is shown by repr.
+
+    vectors: {judge: {view: [D]}}; changed: mean difference inside the face, grey levels (None: no picture after);
+    found: a face is detected at the place afterwards; attributes, mesh: before and after (None: not readable);
+    crops: uint8 [80, 80, 3] before and after, for A5; background: mean difference and share of equal pixels away from faces.
+    """
+
+    pair: int
+    face: int
+    side: float = field(repr=False)
+    points: np.ndarray = field(repr=False)
+    vectors: dict[str, dict[str, np.ndarray]] = field(repr=False)
+    changed: float | None = field(repr=False)
+    found: bool = field(repr=False)
+    attributes: tuple[np.ndarray | None, np.ndarray | None] = field(repr=False, default=(None, None))
+    mesh: tuple[np.ndarray | None, np.ndarray | None] = field(repr=False, default=(None, None))
+    sharpness: tuple[float, float] | None = field(repr=False, default=None)
+    crops: tuple[np.ndarray, np.ndarray] | None = field(repr=False, default=None)
+    background: tuple[float, float] | None = field(repr=False, default=None)
+
+
+@dataclass(frozen=True)
+class Examined:
+    """A pair's faces, or why it has none. state: "read", "no face", "missing" (nothing written), "unreadable"."""
+
+    pair: int
+    state: str
+    reason: str
+    faces: tuple[FaceRow, ...] = field(repr=False)
+    small: int = 0  # faces below MIN_SIDE, not judged
+    rides: tuple[str, ...] = ()  # kinds of metadata, name or hash of the original found in the anonymized file
+    tokens: int = 0  # kinds that were searched
+
+
+class Examiner:
+    """The networks of one process."""
+
+    def __init__(self, judges: Sequence[Judge], detectors: tuple[str, ...] = ("centerface",)) -> None:
+        folder = model_folder()
+        self.auditors: list[Auditor] = [load_judge(judge) for judge in judges]
+        self.detector: FaceDetector = TiledDetector(load_detector(detectors, folder))
+        mesh_file = require("landmarks", "face_landmark.tflite", folder)
+        require("landmarks", "iris_landmark.tflite", folder)
+        self.mesh = MeshNetwork.from_folder(mesh_file.parent)
+        self.reader = AttributeExtractor.from_folder(our_weights("attributes"))
+
+    def examine(self, index: int, pair: Pair, controls: bool, crops: bool) -> Examined:
+        """Read a pair. controls: embed what blur, pixels and masks leave too; crops: keep small pictures for A5."""
+        try:
+            source = pair.original.read_bytes()
+            before = read_picture(source)
+        except (PictureError, OSError) as error:
+            return Examined(index, "unreadable", f"original: {_why(error)}", ())
+        after: np.ndarray | None = None
+        rides: list[str] = []
+        searched = tokens(source, pair.original.name)
+        if pair.anonymized is not None:
+            try:
+                data = pair.anonymized.read_bytes()
+                after = _same_size(read_picture(data), before.shape)
+            except (PictureError, OSError) as error:
+                return Examined(index, "unreadable", f"anonymized: {_why(error)}", ())
+            rides = rides_along(searched, data)
+        faces = self.detector.detect(before)
+        judged = [face for face in faces if _side(face) >= MIN_SIDE]
+        rendering = None if pair.rendering is None else _read_or_none(pair.rendering)
+        away = None if after is None else _background(before, after, faces)
+        rows = tuple(
+            replace(self._face(index, i, face, before, after, rendering if i == 0 else None, controls, crops), background=away)
+            for i, face in enumerate(judged)
+        )
+        state = "missing" if after is None else "read" if rows else "no face"
+        return Examined(index, state, "", rows, len(faces) - len(judged), tuple(rides), len(searched))
+
+    def _face(
+        self,
+        index: int,
+        number: int,
+        face: Face,
+        before: np.ndarray,
+        after: np.ndarray | None,
+        rendering: np.ndarray | None,
+        controls: bool,
+        crops: bool,
+    ) -> FaceRow:
+        points = face.points
+        views = {ORIGINAL: (before, points)}
+        if after is not None:
+            views |= {ANONYMIZED: (after, points), RING: (grey_oval(after, points), points)}
+        if controls:
+            views |= {name: (hide(before, points), points) for name, hide in HIDING.items()}
+        found_rendering = None if rendering is None else self.detector.detect(rendering)
+        if rendering is not None and found_rendering:
+            views[RENDERING] = (rendering, found_rendering[0].points)
+        vectors = {
+            a.name: {name: a.embed(*view).astype(np.float32) for name, view in views.items()} for a in self.auditors
+        }  # fmt: skip
+        if after is None:
+            return FaceRow(index, number, _side(face), points, vectors, None, False)
+        place = self._place(after, points)
+        read_before, read_after = self._read(before, points), self._read(after, points if place is None else place)
+        inside = oval_mask(before.shape, points)
+        changed = float(np.abs(before[inside].astype(np.int16) - after[inside]).mean()) if inside.any() else 0.0
+        return FaceRow(
+            index, number, _side(face), points, vectors, changed, place is not None,
+            (read_before[0], read_after[0]), (read_before[1], read_after[1]),
+            (sharpness(before, points), sharpness(after, points)),
+            (_crop(before, points), _crop(after, points)) if crops else None,
+        )  # fmt: skip
+
+    def _place(self, picture: np.ndarray, points: np.ndarray) -> np.ndarray | None:
+        """Points of the face that is detected where one was, within an eye distance."""
+        reach, middle = float(np.linalg.norm(points[1] - points[0])), points.mean(axis=0)
+        near = [(float(np.linalg.norm(f.points.mean(axis=0) - middle)), f.points) for f in self.detector.detect(picture)]
+        near = [item for item in near if item[0] < reach]
+        return min(near, key=lambda item: item[0])[1] if near else None
+
+    def _read(self, picture: np.ndarray, points: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:
+        try:
+            mesh = self.mesh.fit(picture, points)
+            return self.reader.extract(picture, points, mesh), normalised_points(mesh.points, mesh.irises)
+        except FaceRejectedError:
+            return None, None
+
+
+def strangers(examiner: Examiner, paths: Sequence[Path]) -> Iterator[dict[str, np.ndarray]]:
+    """{judge: [D]} of the largest face of each readable picture, for thresholds and for training people."""
+    for path in paths:
+        picture = _read_or_none(path)
+        faces = [] if picture is None else examiner.detector.detect(picture)
+        if picture is not None and faces and _side(faces[0]) >= MIN_SIDE:
+            yield {a.name: a.embed(picture, faces[0].points).astype(np.float32) for a in examiner.auditors}
+
+
+def _read_or_none(path: Path) -> np.ndarray | None:
+    try:
+        return read_picture(path)
+    except (PictureError, OSError):
+        return None
+
+
+def _why(error: Exception) -> str:
+    return str(error) if isinstance(error, PictureError) else getattr(error, "strerror", None) or type(error).__name__
+
+
+def _same_size(picture: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The anonymized picture at the original's size. Raises PictureError when it has another shape altogether."""
+    height, width = shape[:2]
+    if picture.shape[:2] == (height, width):
+        return picture
+    stretch = picture.shape[1] / width / (picture.shape[0] / height)
+    if abs(stretch - 1) > 0.02:
+        raise PictureError(f"has {picture.shape[1]} x {picture.shape[0]} pixels, the original {width} x {height}")
+    return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BICUBIC))
+
+
+def _side(face: Face) -> float:
+    return float(min(face.box[2] - face.box[0], face.box[3] - face.box[1]))
+
+
+def _crop(picture: np.ndarray, points: np.ndarray) -> np.ndarray:
+    matrix = arcface_matrix(points, CROP_FACE)
+    matrix[:, 2] += (CROP - CROP_FACE) / 2
+    return warp(picture, matrix, CROP)
+
+
+def _background(before: np.ndarray, after: np.ndarray, faces: Sequence[Face]) -> tuple[float, float] | None:
+    """Mean difference and share of equal pixels, half a face's width and more away from every face; None: nothing is."""
+    away = np.ones(before.shape[:2], dtype=bool)
+    for face in faces:
+        reach = 0.5 * float(max(face.box[2] - face.box[0], face.box[3] - face.box[1]))
+        x0, y0, x1, y1 = (int(v) for v in (face.box[0] - reach, face.box[1] - reach, face.box[2] + reach, face.box[3] + reach))
+        away[max(0, y0) : max(0, y1), max(0, x0) : max(0, x1)] = False
+    if not away.any():
+        return None
+    a, b = before[away].astype(np.int16), after[away].astype(np.int16)
+    return float(np.abs(a - b).mean()), float((a == b).all(axis=-1).mean())

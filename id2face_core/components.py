@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from .assets import model_folder, our_weights, require
+from .assets.weights import WEIGHTS
 from .attributes.extractor import AttributeExtractor
 from .devices import probe
 from .diffusion.closed_form import ConditionalMean
@@ -84,25 +85,27 @@ class Components:
         return NOMINAL_POINTS
 
     @classmethod
-    def load(cls, model_dir: Path | None, device: str, detectors: tuple[str, ...]) -> Components:
-        """Load from the model folder and the bundled weights. Raises AssetMissingError, AssetCorruptError."""
+    def load(
+        cls, model_dir: Path | None, device: str, detectors: tuple[str, ...], weights: Path = WEIGHTS
+    ) -> Components:
+        """Load from the model folder and `weights` (default: the bundled ones). Raises AssetMissingError, AssetCorruptError."""
         folder = model_dir or model_folder()
         choice = probe(device)
-        vae = IdentityVAE.from_pretrained(our_weights("identity_vae")).eval()
-        mean = ConditionalMean.from_pretrained(our_weights("closed_form")).eval()
-        denoiser = StyleDenoiser.from_pretrained(our_weights("denoiser"), torch_dtype=torch.float32).eval()
-        encoder = IdentityEncoder.from_pretrained(our_weights("identity_encoder"), torch_dtype=torch.float32)
+        vae = IdentityVAE.from_pretrained(our_weights("identity_vae", weights)).eval()
+        mean = ConditionalMean.from_pretrained(our_weights("closed_form", weights)).eval()
+        denoiser = StyleDenoiser.from_pretrained(our_weights("denoiser", weights), torch_dtype=torch.float32).eval()
+        encoder = IdentityEncoder.from_pretrained(our_weights("identity_encoder", weights), torch_dtype=torch.float32)
         mesh_file = require("landmarks", "face_landmark.tflite", folder)
         require("landmarks", "iris_landmark.tflite", folder)
         return cls(
             detector=TiledDetector(load_detector(detectors, folder)),
             mesh=MeshNetwork.from_folder(mesh_file.parent),
-            extractor=AttributeExtractor.from_folder(our_weights("attributes")),
+            extractor=AttributeExtractor.from_folder(our_weights("attributes", weights)),
             encoder=encoder.eval().to(choice.device),
             vae=vae.float(),
-            traits=IdentityTraits.from_pretrained(our_weights("identity_traits")).float().eval(),
+            traits=IdentityTraits.from_pretrained(our_weights("identity_traits", weights)).float().eval(),
             recomposer=Recomposer(mean.float(), denoiser.float(), vae.config.latent_dim),
-            surrogate=StyleSurrogate.from_pretrained(our_weights("surrogate")).float().eval(),
+            surrogate=StyleSurrogate.from_pretrained(our_weights("surrogate", weights)).float().eval(),
             generator=load_generator(folder, choice.device, choice.dtype),
             device=choice.device,
             dtype=choice.dtype,

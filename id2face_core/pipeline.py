@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .assets.weights import WEIGHTS
 from .attributes.edit import PERSON_TRAITS, edit_attributes, kept_traits
 from .attributes.vector import ATTRIBUTES
 from .components import FULL_WINDOW, Components
@@ -78,10 +79,18 @@ class Anonymizer:
 
     @classmethod
     def from_pretrained(
-        cls, model_dir: Path | None = None, *, device: str = "auto", detectors: Sequence[str] = ("centerface",)
+        cls,
+        model_dir: Path | None = None,
+        *,
+        device: str = "auto",
+        detectors: Sequence[str] = ("centerface",),
+        weights: Path = WEIGHTS,
     ) -> Anonymizer:
-        """Load every network once. Raises AssetMissingError (with the command to run) and AssetCorruptError."""
-        return cls(Components.load(model_dir, device, tuple(detectors)))
+        """Load every network once: `weights` are the bundled ones, or a folder that `id2face train` exported.
+
+        Raises AssetMissingError (with the command to run) and AssetCorruptError.
+        """
+        return cls(Components.load(model_dir, device, tuple(detectors), weights))
 
     def anonymize(
         self,

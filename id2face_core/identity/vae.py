@@ -46,7 +46,7 @@ class IdentityVAE(ModelMixin, ConfigMixin):
     def draw(self, embeddings: Tensor, generator: Generator, spread: float = 1.0) -> Tensor:
         """Latents [B, L] drawn from the posterior, its deviation scaled by `spread`."""
         mu, logvar = self.posterior(embeddings)
-        noise = spread * (0.5 * logvar).exp() * torch.randn(mu.shape, generator=generator)
+        noise = spread * (0.5 * logvar).exp() * torch.randn(mu.shape, generator=generator, device=generator.device)
         return (mu + noise - self.posterior_mean) @ self.whiten
 
     def decode(self, latents: Tensor) -> Tensor:
@@ -63,7 +63,7 @@ class IdentityVAE(ModelMixin, ConfigMixin):
     def loss(self, embeddings: Tensor, beta: float, generator: Generator) -> tuple[Tensor, Tensor, Tensor]:
         """(total, 1 - cos, KL per dimension) of a batch."""
         mu, logvar = self.posterior(embeddings)
-        noise = torch.randn(mu.shape, generator=generator)
+        noise = torch.randn(mu.shape, generator=generator, device=generator.device)
         decoded = self._decode(mu + (0.5 * logvar).exp() * noise)
         error = (1 - (decoded * embeddings).sum(dim=-1)).mean()
         kl = 0.5 * (mu.square() + logvar.exp() - 1 - logvar).mean()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -11,6 +9,10 @@ from torch import Generator, Tensor
 
 from ..attributes.geometry import normalised_points
 from ..attributes.networks import BlendshapeNetwork, PersonNetwork
+from .loop import seeded
+from .table import HELD_OUT_EVERY
+
+AGE_CENTRE, AGE_UNIT = 40.0, 20.0  # of `PersonNetwork.logits`
 
 
 def canonical_mesh(points: np.ndarray) -> np.ndarray:
@@ -21,40 +23,38 @@ def canonical_mesh(points: np.ndarray) -> np.ndarray:
     return centred[np.abs(nose - sides) < 0.1].mean(axis=0)
 
 
-def train_blendshapes(
-    points: np.ndarray, irises: np.ndarray, targets: np.ndarray, seconds: float, seed: int = 0
-) -> tuple[BlendshapeNetwork, float]:
-    """Distil the 52 blendshapes from meshes. points [N, 468, 3], irises [N, 2, 5, 2], targets [N, 52].
+class BlendshapeTask:
+    """Distils 52 blendshapes from meshes. points [N, 468, 3], irises [N, 2, 5, 2], targets [N, 52]."""
 
-    Returns:
-        The network and the held-out R² (every 20th row), over all outputs that vary.
-    """
-    x, y = torch.from_numpy(normalised_points(points, irises)), torch.from_numpy(targets).float()
-    out = torch.arange(len(x)) % 20 == 0
-    torch.manual_seed(seed)
-    model = BlendshapeNetwork(x.shape[1], y.shape[1])
-    model.canonical.copy_(torch.from_numpy(canonical_mesh(points)))
-    model.centre.copy_(x.mean(dim=0))
-    model.spread.copy_(x.std(dim=0).clamp_min(1e-3))
-    _fit_linear(model, x[~out], y[~out])
-    generator = Generator().manual_seed(seed)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=1e-4)
-    train = torch.nonzero(~out).flatten()
-    scale = y.std(dim=0).clamp_min(0.02)  # rare shapes count as much as common ones
-    start = time.monotonic()
-    while (progress := (time.monotonic() - start) / seconds) < 1:
-        optimiser.param_groups[0]["lr"] = 1e-3 * (1 - progress) + 1e-5
-        for _ in range(20):
-            i = train[torch.randint(len(train), (512,), generator=generator)]
-            noisy = x[i] + 0.01 * model.spread * torch.randn(x[i].shape, generator=generator)
-            loss = F.mse_loss(model.raw(noisy) / scale, y[i] / scale)
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-    model.eval().requires_grad_(False)
-    varying = y.std(dim=0) > 0.02
-    error = (model(x[out]) - y[out])[:, varying].square().mean(dim=0)
-    return model, float((1 - error / y[out][:, varying].var(dim=0)).mean())
+    name = "blendshapes"
+
+    def __init__(
+        self, points: np.ndarray, irises: np.ndarray, targets: np.ndarray, device: torch.device | None = None, seed: int = 0
+    ) -> None:
+        x, y = torch.from_numpy(normalised_points(points, irises)), torch.from_numpy(targets).float()
+        with seeded(seed):
+            self.model = BlendshapeNetwork(x.shape[1], y.shape[1])
+        self.model.canonical.copy_(torch.from_numpy(canonical_mesh(points)))
+        self.model.centre.copy_(x.mean(dim=0))
+        self.model.spread.copy_(x.std(dim=0).clamp_min(1e-3))
+        out = torch.arange(len(x)) % HELD_OUT_EVERY == 0
+        _fit_linear(self.model, x[~out], y[~out])
+        self._scale = y.std(dim=0).clamp_min(0.02).to(device)  # rare shapes count as much as common ones
+        self._x, self._y, self._test = x[~out].to(device), y[~out].to(device), (x[out], y[out])
+
+    def losses(self, batch: int, rng: Generator) -> dict[str, Tensor]:
+        i = torch.randint(len(self._x), (batch,), generator=rng, device=rng.device)
+        noise = torch.randn(batch, self._x.shape[1], generator=rng, device=rng.device)
+        noisy = self._x[i] + 0.01 * self.model.spread * noise
+        return {"shapes": F.mse_loss(self.model.raw(noisy).float() / self._scale, self._y[i] / self._scale)}
+
+    @torch.no_grad()
+    def r2(self) -> float:
+        """Held-out R² (every 20th row), mean of all outputs that vary."""
+        x, y = self._test
+        varying = y.std(dim=0) > 0.02
+        error = (self.model(x) - y)[:, varying].square().mean(dim=0)
+        return float((1 - error / y[:, varying].var(dim=0)).mean())
 
 
 @torch.no_grad()
@@ -72,8 +72,9 @@ def degrade(crops: Tensor, generator: Generator, mirror: bool = True) -> Tensor:
 
     crops: [B, 3, S, S] in 0..1; one draw of shift and blur a batch, of the rest a picture.
     """
+
     def draw(*shape: int) -> Tensor:
-        return torch.rand(shape, generator=generator)
+        return torch.rand(shape, generator=generator, device=generator.device)
 
     n, size = len(crops), crops.shape[-1]
     flip = (draw(n, 1, 1, 1) < 0.5) & mirror
@@ -84,37 +85,52 @@ def degrade(crops: Tensor, generator: Generator, mirror: bool = True) -> Tensor:
         small = int(size * (0.25 + 0.6 * float(draw(1))))
         x = F.interpolate(F.interpolate(x, small, mode="area"), size, mode="bilinear", align_corners=False)
     x = x * (0.7 + 0.6 * draw(n, 1, 1, 1)) * (0.9 + 0.2 * draw(n, 3, 1, 1)) + 0.15 * (draw(n, 1, 1, 1) - 0.5)
-    return (x + 0.05 * draw(n, 1, 1, 1) * torch.randn(x.shape, generator=generator)).clamp(0, 1)
+    return (x + 0.05 * draw(n, 1, 1, 1) * torch.randn(x.shape, generator=generator, device=generator.device)).clamp(0, 1)
 
 
-def train_person(
-    crops: np.ndarray, labels: np.ndarray, weights: np.ndarray, seconds: float, batch: int = 64, seed: int = 0,
-    start_from: PersonNetwork | None = None,
-) -> PersonNetwork:  # fmt: skip
-    """Train age, sex and glasses.
+class PersonTask:
+    """Age, sex and glasses.
 
-    Args:
-        crops: uint8 [N, 112, 112, 3] aligned; labels: float [N, 3], NaN where unknown.
-        weights: [N] sampling weights.
+    crops: uint8 [N, 112, 112, 3] aligned; labels: float [N, 3], NaN where unknown; weights: [N], for drawing.
     """
-    torch.manual_seed(seed)
-    model = (start_from or PersonNetwork()).requires_grad_(True).train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    pictures, targets = torch.from_numpy(crops), torch.from_numpy(labels).float()
-    chances = torch.from_numpy(weights).double()
-    generator = Generator().manual_seed(seed)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.05)
-    start = time.monotonic()
-    while (progress := (time.monotonic() - start) / seconds) < 1:
-        optimiser.param_groups[0]["lr"] = 2e-3 * min(1.0, 20 * progress + 0.05) * (1 - progress) + 1e-5
-        i = torch.multinomial(chances, batch, replacement=True, generator=generator)
-        x = degrade(pictures[i].permute(0, 3, 1, 2).float() / 255, generator).contiguous(memory_format=torch.channels_last)
-        y, out = targets[i], model.logits(x)
+
+    name = "person"
+
+    def __init__(
+        self, crops: np.ndarray, labels: np.ndarray, weights: np.ndarray, widths: tuple[int, ...] = (24, 48, 96, 160),
+        device: torch.device | None = None, seed: int = 0, start_from: PersonNetwork | None = None,
+    ) -> None:  # fmt: skip
+        with seeded(seed):
+            reads_glasses = bool(np.isfinite(labels[:, 2]).any())
+            self.model = start_from or PersonNetwork(widths, reads_glasses=reads_glasses)
+        self._crops, self._labels = torch.from_numpy(crops).to(device), torch.from_numpy(labels).float().to(device)
+        self._chances = torch.from_numpy(weights).double().to(device)
+
+    def losses(self, batch: int, rng: Generator) -> dict[str, Tensor]:
+        i = torch.multinomial(self._chances, batch, replacement=True, generator=rng)
+        x = degrade(self._crops[i].permute(0, 3, 1, 2).float() / 255, rng)
+        y, out = self._labels[i], self.model.logits(x).float()
         known = ~y.isnan()
         y = y.nan_to_num()
-        age = F.smooth_l1_loss(out[:, 0], (y[:, 0] - 40) / 20, reduction="none", beta=0.3) * known[:, 0]
-        rest = F.binary_cross_entropy_with_logits(out[:, 1:], y[:, 1:], reduction="none") * known[:, 1:]
-        loss = (2 * age + rest.sum(dim=1)).mean()
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-    return model.eval().requires_grad_(False)
+        age = F.smooth_l1_loss(out[:, 0], (y[:, 0] - AGE_CENTRE) / AGE_UNIT, reduction="none", beta=0.3)
+        rest = F.binary_cross_entropy_with_logits(out[:, 1:], y[:, 1:], reduction="none")
+        return {
+            "age": 2 * (age * known[:, 0]).mean(),
+            "sex": (rest[:, 0] * known[:, 1]).mean(),
+            "glasses": (rest[:, 1] * known[:, 2]).mean(),
+        }
+
+
+@torch.no_grad()
+def person_figures(model: PersonNetwork, crops: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """Mean age error (years), share within 8 years and of the right sex, on labelled crops; NaN labels do not count."""
+    parts = [torch.from_numpy(crops[i : i + 256].copy()) for i in range(0, len(crops), 256)]
+    rows = [model(part.permute(0, 3, 1, 2).float() / 255) for part in parts]
+    found = torch.cat(rows).numpy() if rows else np.zeros((0, 3))
+    known = np.isfinite(labels[:, :2]).all(axis=1)
+    if not known.any():
+        return {"N": 0}
+    error = np.abs(found[known, 0] - labels[known, 0])
+    right = (found[known, 1] > 0.5) == (labels[known, 1] > 0.5)
+    close = float((error <= 8).mean())
+    return {"N": int(known.sum()), "age_error": float(error.mean()), "age_within_8": close, "sex": float(right.mean())}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers.models.modeling_utils import ModelMixin
@@ -30,15 +32,28 @@ NETWORKS: dict[str, type[ModelMixin]] = {
     "attributes/person": PersonNetwork,
 }
 SHARD = "15MB"
+PRIVATE = ("_name_or_path",)  # where a network was loaded from: a path of whoever trained it
 
 
-def export(runs: Path, weights: Path = WEIGHTS) -> dict[str, dict]:
+def export(runs: Path, weights: Path = WEIGHTS) -> dict[str, dict[str, Any]]:
     """Copy every network of `runs` to `weights` and rewrite the registry. Raises AssetMissingError before any change."""
     missing = [name for name in NETWORKS if not (runs / name / "config.json").is_file()]
     if missing:
         raise AssetMissingError(f"not trained yet: {', '.join(missing)}; run their stages first (id2face train --help)")
     for name, kind in NETWORKS.items():
-        model = kind.from_pretrained(runs / name).to(torch.float16)
+        model = kind.from_pretrained(runs / name).to(dtype=torch.float16)
         shutil.rmtree(weights / name, ignore_errors=True)
         model.save_pretrained(weights / name, max_shard_size=SHARD)
+        _strip_paths(weights / name / "config.json")
     return update_registry(weights)
+
+
+def _strip_paths(config: Path) -> None:
+    """Take what tells of the training machine out of a configuration: known keys, and any absolute path."""
+    values = json.loads(config.read_text(encoding="utf-8"))
+    kept = {key: value for key, value in values.items() if key not in PRIVATE and not _is_path(value)}
+    config.write_text(json.dumps(kept, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _is_path(value: object) -> bool:
+    return isinstance(value, str) and (value.startswith(("/", "~", "\\")) or value[1:3] in (":\\", ":/"))

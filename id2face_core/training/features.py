@@ -1,127 +1,184 @@
-"""Meshes, aligned crops and the teacher's embeddings of generated and real faces, in shards that resume."""
+"""Meshes, aligned crops and the teacher's answers for generated and real faces, in shards of at most 16 MiB that resume."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from ..assets import require
-from ..attributes.geometry import BLENDSHAPE_POINTS
 from ..components import NOMINAL_POINTS, WINDOW_ORIGIN
 from ..errors import FaceRejectedError
 from ..faces.alignment import arcface_matrix, warp
 from ..faces.landmarks import MeshNetwork
-from ..identity.recognisers import OnnxRecognizer
 from ..stages import five_points
+from .teachers import blendshape_targets, recogniser_teacher
 
-SHARD = 512
+SHARD = 256  # real faces
+REAL_SETS = ("utkface_adult", "congress_256")
 COLUMNS = ("names", "points", "irises", "crops", "embeddings")
+Row = dict[str, np.ndarray]
+
+__all__ = ["COLUMNS", "SHARD", "blendshape_targets", "measure_pictures", "measure_set", "read_features"]
 
 
 class _Meter:
-    """Mesh, crop and embedding of one face."""
+    """Mesh, crop, embedding and feature map of one face."""
 
-    def __init__(self, teacher: Path) -> None:
-        import torch
-
-        self._torch = torch
+    def __init__(self, teacher: str) -> None:
         self.mesh = MeshNetwork.from_folder(require("landmarks", "face_landmark.tflite").parent)
-        self.teacher = OnnxRecognizer(teacher)
+        self.teacher = recogniser_teacher(teacher)
 
-    def __call__(self, name: str, picture: np.ndarray, points5: np.ndarray, passes: int) -> dict[str, np.ndarray] | None:
+    def __call__(self, name: str, picture: np.ndarray, points5: np.ndarray, passes: int) -> Row | None:
         try:
             mesh = self.mesh.fit(picture, points5, passes)
         except FaceRejectedError:
             return None
         crop = warp(picture, arcface_matrix(five_points(mesh) if passes == 1 else points5), 112)
-        tensor = self._torch.from_numpy(crop.copy()).permute(2, 0, 1)[None].float() / 255
-        embedding = self.teacher.embed(tensor)[0].numpy().astype(np.float16)
-        return dict(zip(COLUMNS, (np.array(name), mesh.points, mesh.irises, crop, embedding), strict=True))
+        embeddings, maps = self.teacher(crop[None])
+        row = dict(zip(COLUMNS, (np.array(name), mesh.points, mesh.irises, crop, embeddings[0].astype(np.float16)), strict=True))
+        return row if maps is None else row | {"maps": maps[0].astype(np.float16)}
 
 
-def _save(path: Path, rows: list[dict[str, np.ndarray]]) -> None:
+_meter = lru_cache(maxsize=1)(_Meter)  # one for each process
+
+
+@dataclass(frozen=True)
+class _RealFace:
+    """A row of a table of real faces: picture file and five points [5, 2]."""
+
+    name: str
+    path: Path
+    points: np.ndarray
+
+
+def _save(path: Path, rows: list[Row]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp.npz")
-    np.savez(temporary, **{key: np.stack([row[key] for row in rows]) for key in rows[0]})
+    temporary = path.with_name(path.stem + ".tmp.npz")
+    columns = {key: np.stack([row[key] for row in rows]) for key in rows[0]} if rows else {"names": np.zeros(0, dtype="U1")}
+    np.savez(temporary, **columns)  # type: ignore[arg-type]
     temporary.replace(path)
 
 
-def measure_pictures(output: Path, teacher: Path) -> int:
-    """Features of all generated shards, with their style codes; returns how many faces there are."""
-    meter, total = _Meter(teacher), 0
-    for shard in sorted((output / "synth").glob("shard*.npz")):
-        target = output / "features" / shard.name
-        if not target.exists():
-            with np.load(shard) as data:
-                codes = data["codes"]
-            rows = []
-            for i, code in enumerate(codes):
-                picture = np.asarray(Image.open(shard.with_suffix("") / f"{i:03d}.jpg").convert("RGB"))
-                row = meter(f"{shard.stem}/{i}", picture, NOMINAL_POINTS - WINDOW_ORIGIN, 1)
-                if row is not None:
-                    rows.append(row | {"codes": code})
-            if rows:
-                _save(target, rows)
-        if target.exists():  # a shard without any usable face leaves none
-            total += len(np.load(target)["names"])
-    return total
+def _measure_generated(teacher: str, shard: Path, target: Path) -> int:
+    """Features of one shard of renderings; returns how many faces showed a mesh."""
+    with np.load(shard) as data:
+        codes = data["codes"]
+    rows = []
+    for i, code in enumerate(codes):
+        picture = np.asarray(Image.open(shard.with_suffix("") / f"{i:03d}.jpg").convert("RGB"))
+        row = _meter(teacher)(f"{shard.stem}/{i}", picture, NOMINAL_POINTS - WINDOW_ORIGIN, 1)
+        if row is not None:
+            rows.append(row | {"codes": code})
+    _save(target, rows)
+    return len(rows)
 
 
-def _real_rows(data: Path) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """(name, picture, five points) of the training sets of a data folder; overlaps with evaluation sets are dropped."""
-    for name in ("utkface_adult", "congress_256"):
-        with (data / f"faces/{name}.csv").open(newline="") as file:
+def _measure_real(teacher: str, faces: Sequence[_RealFace], target: Path) -> int:
+    rows = [_meter(teacher)(f.name, np.asarray(Image.open(f.path).convert("RGB")), f.points, 2) for f in faces]
+    found = [row for row in rows if row is not None]
+    _save(target, found)
+    return len(found)
+
+
+def measure_pictures(
+    output: Path, teacher: Path | str, seconds: float = math.inf, workers: int = 1, rank: int = 0, size: int = 1
+) -> int:
+    """Features of generated shards, with their style codes, until the time is over.
+
+    Args:
+        output: holds synth/; features/ is written. teacher: a file, or `bundled`.
+        workers: processes of this machine; rank, size: this takes every size-th shard.
+
+    Returns:
+        How many faces there are.
+    """
+    jobs = [
+        (_measure_generated, (str(teacher), shard, output / "features" / shard.name))
+        for shard in sorted((output / "synth").glob("shard*.npz"))[rank::size]
+    ]
+    return _work(jobs, seconds, workers)
+
+
+def measure_set(
+    output: Path, data: Path | None, teacher: Path | str, seconds: float = math.inf, workers: int = 1, limit: int | None = None,
+    rank: int = 0, size: int = 1,
+) -> int:  # fmt: skip
+    """Features of real faces (unpacked below data/faces/<set>/) in a fixed shuffled order, see `measure_pictures`."""
+    if data is None:
+        return 0
+    rows = list(_real_faces(data))
+    faces = [rows[i] for i in np.random.default_rng(0).permutation(len(rows))]  # the tables are sorted by age
+    batches = [faces[i : i + SHARD] for i in range(0, len(faces) if limit is None else min(limit, len(faces)), SHARD)]
+    folder = output / "features_real"
+    jobs = [(_measure_real, (str(teacher), part, folder / f"real{i:04d}.npz")) for i, part in enumerate(batches)]
+    return _work(jobs[rank::size], seconds, workers)
+
+
+def _real_faces(data: Path) -> Iterator[_RealFace]:
+    """Faces of the training sets of a data folder; overlaps with evaluation sets are dropped."""
+    for name in REAL_SETS:
+        table = data / f"faces/{name}.csv"
+        if not table.is_file():
+            continue
+        with table.open(newline="") as file:
             for row in csv.DictReader(file):
                 path = data / "faces" / name / row["file"]
                 if not row.get("overlap_eval") and path.is_file():
                     points = np.array([[float(row[f"lx{i}"]), float(row[f"ly{i}"])] for i in range(5)])
-                    yield row["file"], np.asarray(Image.open(path).convert("RGB")), points
+                    yield _RealFace(row["file"], path, points)
 
 
-def measure_set(output: Path, data: Path | None, teacher: Path) -> int:
-    """Features of real faces (unpacked below data/faces/<set>/); returns how many."""
-    if data is None:
+Job = tuple[Callable[..., int], tuple]
+
+
+def _work(jobs: list[Job], seconds: float, workers: int) -> int:
+    """Run jobs whose target (the last argument) is not there yet until the time is over; returns the faces of all targets."""
+    end = time.monotonic() + seconds
+    todo = (job for job in jobs if not job[1][-1].exists())
+    if workers <= 1:
+        for run, arguments in todo:
+            if time.monotonic() >= end:
+                break
+            run(*arguments)
+    else:
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            running = {pool.submit(run, *arguments) for run, arguments in islice(todo, workers)}
+            while running:
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                for future in done:
+                    future.result()
+                if time.monotonic() < end:
+                    running |= {pool.submit(run, *arguments) for run, arguments in islice(todo, len(done))}
+    return sum(_count(job[1][-1]) for job in jobs)
+
+
+def _count(path: Path) -> int:
+    if not path.exists():
         return 0
-    meter, rows, total, shard = _Meter(teacher), [], 0, 0
-    if any((output / "features_real").glob("*.npz")):
-        return len(read_features(output / "features_real")["names"])
-    for name, picture, points5 in _real_rows(data):
-        row = meter(name, picture, points5, 2)
-        if row is not None:
-            rows.append(row)
-            total += 1
-        if len(rows) == SHARD:
-            _save(output / "features_real" / f"real{shard:04d}.npz", rows)
-            rows, shard = [], shard + 1
-    if rows:
-        _save(output / "features_real" / f"real{shard:04d}.npz", rows)
-    return total
+    with np.load(path) as data:
+        return len(data["names"])
 
 
-def read_features(folder: Path) -> dict[str, np.ndarray]:
-    """All shards of a folder, concatenated."""
-    shards = [dict(np.load(path)) for path in sorted(folder.glob("*.npz"))]
+def read_features(folder: Path, maps: bool = False) -> Row:
+    """All shards of a folder, concatenated; feature maps only on demand, and where every shard has them."""
+    shards = []
+    for path in sorted(folder.glob("*.npz")):
+        with np.load(path) as data:
+            if len(data["names"]):
+                shards.append({key: data[key] for key in data.files if maps or key != "maps"})
     if not shards:
         empty = {"names": (0,), "points": (0, 468, 3), "irises": (0, 2, 5, 2), "crops": (0, 112, 112, 3), "embeddings": (0, 128)}
         return {key: np.zeros(shape, dtype=np.uint8 if key == "crops" else np.float32) for key, shape in empty.items()}
-    return {key: np.concatenate([shard[key] for shard in shards]) for key in shards[0]}
-
-
-def blendshape_targets(points: np.ndarray, irises: np.ndarray, teacher: Path) -> np.ndarray:
-    """The teacher's 52 blendshapes of meshes in pixels: [N, 52]."""
-    from ai_edge_litert.interpreter import Interpreter
-
-    network = Interpreter(model_path=str(teacher), num_threads=1)
-    network.allocate_tensors()
-    inlet, outlet = network.get_input_details()[0]["index"], network.get_output_details()[0]["index"]
-    flat = np.concatenate([points[..., :2], irises.reshape(len(irises), 10, 2)], axis=1)[:, BLENDSHAPE_POINTS]
-    out = np.zeros((len(points), 52), dtype=np.float32)
-    for i, row in enumerate(flat):
-        network.set_tensor(inlet, row[None].astype(np.float32))
-        network.invoke()
-        out[i] = network.get_tensor(outlet).ravel()
-    return out
+    common = set.intersection(*(set(shard) for shard in shards))
+    return {key: np.concatenate([shard[key] for shard in shards]) for key in shards[0] if key in common}

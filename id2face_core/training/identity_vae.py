@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
-import time
-
 import torch
 from torch import Generator, Tensor
 
 from ..identity.vae import IdentityVAE
+from .loop import seeded
 
-BETA = 0.003  # per dimension; the KL is annealed to it over the first third
 
+class VaeTask:
+    """(1 - cos) + kl * KL per dimension on unit embeddings [N, E] (Kingma & Welling, arXiv 1312.6114)."""
 
-def train_vae(embeddings: Tensor, seconds: float, seed: int = 0, latent_dim: int = 64, batch: int = 512) -> IdentityVAE:
-    """Train on unit embeddings [N, E] for a time."""
-    torch.manual_seed(seed)  # only for the initial weights
-    model = IdentityVAE(embeddings.shape[1], latent_dim)
-    model.mean.copy_(embeddings.mean(dim=0))
-    generator = Generator().manual_seed(seed)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=2e-3)
-    start = time.monotonic()
-    while (progress := (time.monotonic() - start) / seconds) < 1:
-        optimiser.param_groups[0]["lr"] = 2e-3 * (1 - progress) + 2e-5
-        for _ in range(10):
-            rows = embeddings[torch.randint(len(embeddings), (batch,), generator=generator)]
-            loss, _, _ = model.loss(rows, BETA * min(1.0, 3 * progress + 0.05), generator)
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-    model.eval().requires_grad_(False)
-    model.calibrate(embeddings)
-    return model
+    name = "vae"
+
+    def __init__(
+        self, embeddings: Tensor, latent_dim: int = 96, width: int = 512, kl: float = 0.003, device: torch.device | None = None,
+        seed: int = 0,
+    ) -> None:  # fmt: skip
+        with seeded(seed):
+            self.model = IdentityVAE(embeddings.shape[1], latent_dim, width)
+        self.model.mean.copy_(embeddings.mean(dim=0))
+        self._embeddings, self._kl = embeddings.to(device), kl
+
+    def losses(self, batch: int, rng: Generator) -> dict[str, Tensor]:
+        rows = self._embeddings[torch.randint(len(self._embeddings), (batch,), generator=rng, device=rng.device)]
+        _, error, divergence = self.model.loss(rows, self._kl, rng)
+        return {"cosine": error.float(), "kl": self._kl * divergence.float()}
 
 
 @torch.no_grad()

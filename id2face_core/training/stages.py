@@ -1,186 +1,230 @@
-"""The stages of training on the files of one folder."""
+"""The stages of training. Each reads what those before it left in the output folder, and leaves networks there.
+
+synth/ features/ features_real/            synthesize: renderings; what is measured on them and on real faces
+attributes/ table/ table_real/             attributes: networks of the attribute vector, then one row a face
+identity_encoder/ identity_vae/            identity
+closed_form/ identity_traits/ surrogate/   prior
+denoiser/                                  recomposer
+train/<network>/                           state and losses.csv of each network
+"""
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..attributes.extractor import CROP, skin_colours
-from ..attributes.geometry import gaze_offset, head_pose, normalised_points
-from ..attributes.networks import BlendshapeNetwork, PersonNetwork
+from ..assets.weights import WEIGHTS
+from ..attributes.networks import PersonNetwork
+from ..attributes.vector import GROUP_SIZES
+from ..devices import probe
 from ..diffusion.closed_form import ConditionalMean
 from ..diffusion.denoiser import StyleDenoiser
 from ..diffusion.surrogate import StyleSurrogate
 from ..errors import AssetMissingError
-from ..faces.alignment import arcface_matrix, transform_points
-from ..faces.types import Mesh
+from ..identity.encoder import IdentityEncoder
 from ..identity.traits import IdentityTraits
 from ..identity.vae import IdentityVAE
-from .attributes import train_blendshapes, train_person
+from .attributes import BlendshapeTask, PersonTask, person_figures
 from .export import export
 from .features import measure_pictures, measure_set, read_features
-from .identity import distill
-from .identity_vae import train_vae, vae_figures
-from .recomposer import RecomposerConfig, RecomposerTrainer, train_surrogate
-from .splits import is_held_out
+from .glasses import spread_glasses
+from .identity import EncoderTask, agreement
+from .identity_vae import VaeTask, vae_figures
+from .loop import seeded
+from .readers import DecoderReader, Reader
+from .recomposer import DenoiserTask, denoiser_figures
+from .surrogate import SurrogateTask
 from .synthesize import render_shards
-from .table import Table
+from .table import HELD_OUT_EVERY, Table
+from .tables import build_tables, held_out_mask, person_labels
+from .teachers import blendshape_targets, person_targets, resolve
+from .workshop import Figures, Workshop
 
-Figures = dict[str, object]
-
-
-@dataclass
-class Workshop:
-    """Folders of one training run. output: everything that is made; data: real faces and teachers, or None."""
-
-    output: Path
-    data: Path | None
-    weights: Path | None = None
-
-    @property
-    def table(self) -> Path:
-        return self.output / "table.npz"
-
-    def teacher(self, *parts: str) -> Path:
-        """A teacher network below data/weights. Raises AssetMissingError."""
-        path = (self.data or Path("?")) / "weights" / Path(*parts)
-        if not path.is_file():
-            name = "/".join(parts)
-            raise AssetMissingError(f"the teacher {name} is needed; give --data DIR that holds weights/{name}")
-        return path
+GENERATED_WITH_GLASSES = 4000  # generated faces that help to tell glasses
+RENDER_BATCH = 32  # on a GPU; on a CPU one face at a time is as fast
 
 
-def run_synthesize(work: Workshop, seconds: float) -> Figures:
-    """Render faces for two thirds of the time, then measure meshes, crops and embeddings."""
+def run_synthesize(work: Workshop) -> Figures:
+    """Render faces, measure real ones, then measure the renderings in the time that is left."""
     from ..generator.loader import load_generator
 
-    shards = render_shards(load_generator(), work.output / "synth", 0.6 * seconds)
-    faces = measure_pictures(work.output, work.teacher("recognition", "mobilefacenet_ms1m_foamliu.onnx"))
-    real = measure_set(work.output, work.data, work.teacher("recognition", "mobilefacenet_ms1m_foamliu.onnx"))
-    return {"shards": shards, "generated faces": faces, "real faces": real}
+    c, world = work.config.synthesize, work.world
+    teacher = resolve(work.config.teachers.recogniser, work.data)
+    generator = load_generator(None, work.device, probe(str(work.device)).dtype)
+    batch = c.render_batch or (1 if work.device.type == "cpu" else RENDER_BATCH)
+    shards = render_shards(
+        generator, work.output / "synth", work.seconds_for(c.render_share), world.rank, world.size, None, c.shard, c.faces, batch
+    )
+    real = measure_set(
+        work.output, work.data, teacher, work.seconds_for(c.real_share), c.workers, c.real_faces, world.rank, world.size
+    )
+    faces = measure_pictures(work.output, teacher, work.remaining(), c.workers, world.rank, world.size)
+    world.wait()
+    if not faces:
+        raise AssetMissingError("no generated face was rendered and measured within the budget; give more --minutes")
+    return {"shards": shards, "generated_faces": faces, "real_faces": real}
 
 
-def run_attributes(work: Workshop, seconds: float) -> Figures:
-    """Blendshapes from meshes, person traits from labelled crops, then the table."""
-    from .features import blendshape_targets
-
+def run_attributes(work: Workshop) -> Figures:
+    """Blendshapes from meshes, person traits from labelled crops, then the tables."""
+    c, teachers = work.config.attributes, work.config.teachers
     generated, real = read_features(work.output / "features"), read_features(work.output / "features_real")
-    points = np.concatenate([generated["points"], real["points"]])
-    irises = np.concatenate([generated["irises"], real["irises"]])
-    targets = blendshape_targets(points, irises, work.teacher("landmarks", "face_blendshapes.tflite"))
-    shapes, r2 = train_blendshapes(points, irises, targets, 0.2 * seconds)
-    shapes.save_pretrained(work.output / "attributes/blendshapes")
-    labels = np.array([_label(name, work.data) for name in real["names"]], dtype=np.float32)
+    if not len(generated["names"]):
+        raise AssetMissingError("no measured faces; run: id2face train --stage synthesize")
+    points, irises = (np.concatenate([generated[k], real[k]]) for k in ("points", "irises"))
+    targets = blendshape_targets(points, irises, resolve(teachers.blendshapes, work.data))
+    shapes = BlendshapeTask(points, irises, targets, work.device, work.config.seed)
+    work.fit(shapes, c.blendshapes)
+    work.save(shapes.model, "attributes/blendshapes")
     held = held_out_mask(real["names"], work.data)
-    person = train_person(real["crops"][~held], labels[~held], np.ones(int((~held).sum())), 0.7 * seconds)
-    person.save_pretrained(work.output / "attributes/person")
-    return {"blendshape R2": r2, "rows": build_table(work, shapes, person, generated)}
+    crops, labels = _person_rows(work, generated, real, held)
+    person = PersonTask(crops, labels, np.ones(len(crops)), c.person_widths, work.device, work.config.seed)
+    work.fit(person, c.person)
+    work.save(person.model, "attributes/person")
+    figures: Figures = {"blendshape_r2": shapes.r2()}
+    if work.world.main:
+        rows, real_rows = build_tables(work.output, work.data, generated, real, shapes.model, person.model)
+        figures |= {"table_rows": rows, "real_rows": real_rows}
+        truth = person_labels(real["names"][held], work.data)
+        figures["person_held_out"] = person_figures(person.model, real["crops"][held], truth)
+    work.world.wait()
+    return figures
 
 
-def _label(name: str, data: Path | None) -> tuple[float, float, float]:
-    """(age, 1 = male, glasses unknown) of a UTKFace row, NaN where there is none."""
-    rows = _labels(data)
-    return rows.get(name, (np.nan, np.nan, np.nan))
+def _person_rows(
+    work: Workshop, generated: dict[str, np.ndarray], real: dict[str, np.ndarray], held: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Crops and labels [N, 3] that the person network learns from."""
+    if work.config.teachers.person != "labels":
+        crops = np.concatenate([generated["crops"], real["crops"][~held]])
+        return crops, person_targets(crops, work.config.teachers.person)
+    crops, labels = real["crops"][~held], person_labels(real["names"][~held], work.data)
+    if not np.isfinite(labels).any():
+        raise AssetMissingError("no labelled real faces; give --data, or --set teachers.person=bundled")
+    if not work.config.attributes.glasses:
+        return crops, labels
+    extra = generated["crops"][:GENERATED_WITH_GLASSES]
+    everyone = np.concatenate([crops, extra])
+    names = np.concatenate([real["names"][~held], generated["names"][:GENERATED_WITH_GLASSES]])
+    teacher = resolve(work.config.teachers.recogniser, work.data)
+    unknown = np.full((len(extra), 3), np.nan, dtype=np.float32)
+    labels = np.concatenate([labels, unknown])
+    labels[:, 2] = spread_glasses(everyone, names, teacher, work.output / "attributes/glasses.npz", 0.15 * work.seconds)
+    useful = np.isfinite(labels).any(axis=1)
+    return everyone[useful], labels[useful]
 
 
-def held_out_mask(names: np.ndarray, data: Path | None) -> np.ndarray:
-    """Which real faces belong to the held-out tenth of *persons* (groups), as the evaluation holds them out. bool [N]."""
-    groups: dict[str, str] = {}
-    if data is not None:
-        with (data / "faces/utkface_adult.csv").open(newline="") as file:
-            groups = {r["file"]: r["group_foamliu"] for r in csv.DictReader(file)}
-    return np.array([is_held_out(groups.get(str(name), "") or str(name)) for name in names], dtype=bool)
-
-
-_LABELS: dict[Path, dict[str, tuple[float, float, float]]] = {}
-
-
-def _labels(data: Path | None) -> dict[str, tuple[float, float, float]]:
-    if data is None:
-        return {}
-    if data not in _LABELS:
-        with (data / "faces/utkface_adult.csv").open(newline="") as file:
-            _LABELS[data] = {r["file"]: (float(r["age"]), 1 - float(r["gender"]), np.nan) for r in csv.DictReader(file)}
-    return _LABELS[data]
-
-
-@torch.inference_mode()
-def build_table(work: Workshop, shapes: BlendshapeNetwork, person: PersonNetwork, faces: dict[str, np.ndarray]) -> int:
-    """Attributes of all generated faces, shuffled once by a fixed seed. Returns the rows."""
-    canonical = shapes.canonical.double().numpy()
-    rows = []
-    for points, iris, crop in zip(faces["points"], faces["irises"], faces["crops"], strict=True):
-        mesh = Mesh(points, iris, 1.0)
-        five = np.concatenate([iris[:, 0], points[[1, 61, 291], :2]])
-        tensor = torch.from_numpy(crop).permute(2, 0, 1)[None].float() / 255
-        rows.append(np.concatenate([
-            head_pose(points.astype(np.float64), canonical)[:2], gaze_offset(mesh),
-            shapes(torch.from_numpy(normalised_points(points, iris))[None])[0].numpy(), person(tensor)[0].numpy(),
-            skin_colours(crop, transform_points(points[:, :2], arcface_matrix(five, CROP))),
-        ]).astype(np.float32))  # fmt: skip
-    order = np.random.default_rng(0).permutation(len(rows))
-    np.savez(work.table, codes=faces["codes"][order], embeddings=faces["embeddings"][order], attributes=np.stack(rows)[order])
-    return len(rows)
-
-
-def run_identity(work: Workshop, seconds: float) -> Figures:
-    """The student encoder, then the VAE."""
-    generated, real = read_features(work.output / "features"), read_features(work.output / "features_real")
-    held = np.concatenate([np.arange(len(generated["crops"])) % 20 == 0, held_out_mask(real["names"], work.data)])
+def run_identity(work: Workshop) -> Figures:
+    """The student encoder, with the teacher's feature maps where there are any, then the VAE."""
+    c = work.config.identity
+    generated = read_features(work.output / "features", bool(c.map_hint))
+    real = read_features(work.output / "features_real", bool(c.map_hint))
+    held = np.concatenate([np.arange(len(generated["names"])) % HELD_OUT_EVERY == 0, held_out_mask(real["names"], work.data)])
     crops = np.concatenate([generated["crops"], real["crops"]])
-    embeddings = np.concatenate([generated["embeddings"], real["embeddings"]]).astype(np.float32)
-    weights = np.concatenate([np.ones(len(generated["crops"])), np.full(len(real["crops"]), 3.0)])
-    distill(crops[~held], embeddings[~held], weights[~held], 0.8 * seconds).save_pretrained(work.output / "identity_encoder")
-    vectors = torch.from_numpy(embeddings)
-    vae = train_vae(vectors[torch.from_numpy(~held)], 0.2 * seconds)
-    vae.save_pretrained(work.output / "identity_vae")
-    return dict(vae_figures(vae, vectors[torch.from_numpy(~held)], vectors[torch.from_numpy(held)]))
+    dim = generated["embeddings"].shape[1]
+    parts = [f["embeddings"] for f in (generated, real) if len(f["names"])]
+    embeddings = np.concatenate(parts).astype(np.float32)
+    chances = np.concatenate([np.ones(len(generated["names"])), np.full(len(real["names"]), c.real_weight)])
+    with seeded(work.config.seed):
+        encoder = IdentityEncoder(dim, c.encoder_widths, c.encoder_blocks)
+    task = EncoderTask(
+        encoder, crops[~held], embeddings[~held], chances[~held], _maps(generated, real, ~held), c, work.device, work.config.seed
+    )
+    work.fit(task, c.encoder)
+    work.save(encoder, "identity_encoder")
+    vectors, out = torch.from_numpy(embeddings), torch.from_numpy(held)
+    vae = VaeTask(vectors[~out], c.latent_dim, c.vae_width, c.kl, work.device, work.config.seed)
+    work.fit(vae, c.vae)
+    vae.model.calibrate(vectors[~out])
+    work.save(vae.model, "identity_vae")
+    is_real = np.arange(len(crops)) >= len(generated["names"])
+    cosines = {
+        f"encoder_cosine_{kind}": agreement(encoder, crops[held & chosen], embeddings[held & chosen])
+        for kind, chosen in (("generated", ~is_real), ("real", is_real)) if (held & chosen).any()
+    }  # fmt: skip
+    return {"feature_maps": task.model.hint is not None, **cosines, **vae_figures(vae.model, vectors[~out], vectors[out])}
+
+
+def _maps(generated: dict[str, np.ndarray], real: dict[str, np.ndarray], chosen: np.ndarray) -> np.ndarray | None:
+    parts = [features for features in (generated, real) if len(features["names"])]
+    if not all("maps" in features for features in parts):
+        return None
+    return np.concatenate([features["maps"] for features in parts])[chosen]
 
 
 def _condition(vae: IdentityVAE, rows: Table) -> Tensor:
     return torch.cat((vae.encode(rows.embeddings), rows.attributes), dim=1)
 
 
-def run_prior(work: Workshop, seconds: float) -> Figures:
+def run_prior(work: Workshop) -> Figures:
     """Closed-form mean, traits of identities and the surrogate."""
-    table = Table.load(work.table)
+    table, c = work.load_table(), work.config.prior
     train, test = table.split()
     vae = IdentityVAE.from_pretrained(work.output / "identity_vae").eval().requires_grad_(False)
-    traits = IdentityTraits(vae.config.latent_dim).fit(vae.encode(train.embeddings), train.attributes)
-    traits.save_pretrained(work.output / "identity_traits")
-    mean = ConditionalMean(vae.config.latent_dim + table.attributes.shape[1]).fit(_condition(vae, train), train.codes)
-    mean.save_pretrained(work.output / "closed_form")
+    latent_dim = vae.config.latent_dim
+    traits = IdentityTraits(latent_dim).fit(vae.encode(train.embeddings), train.attributes)
+    work.save(traits, "identity_traits")
+    mean = ConditionalMean(latent_dim + table.attributes.shape[1]).fit(_condition(vae, train), train.codes, c.ridge)
+    work.save(mean, "closed_form")
     residual = test.codes - mean(mean.standardise(_condition(vae, test)))
-    surrogate, figures = train_surrogate(table, seconds)
-    surrogate.save_pretrained(work.output / "surrogate")
-    explained = 1 - residual.var(dim=(0, 2)) / test.codes.var(dim=(0, 2))
-    return {"explained variance by group": explained.tolist(), **figures}
+    explained = 1 - residual.square().mean(dim=(0, 2)) / (test.codes - train.codes.mean(dim=0)).square().mean(dim=(0, 2))
+    surrogate = SurrogateTask(table, c.surrogate_width, device=work.device, seed=work.config.seed)
+    work.fit(surrogate, c.surrogate)
+    figures = surrogate.finish()
+    work.save(surrogate.model, "surrogate")
+    work.world.wait()
+    return {"explained_variance_by_group": explained.tolist(), **figures}
 
 
-def run_recomposer(work: Workshop, seconds: float) -> Figures:
+def denoiser_task(work: Workshop) -> tuple[DenoiserTask, Table]:
+    """The denoiser at its beginning with all that its losses need, and the held-out rows."""
+    c = work.config.recomposer
+    vae = IdentityVAE.from_pretrained(work.output / "identity_vae")
+    mean = ConditionalMean.from_pretrained(work.output / "closed_form")
+    surrogate = StyleSurrogate.from_pretrained(work.output / "surrogate")
+    train, test = work.load_table().split()
+    real = work.load_real()
+    pairs = None if real is None else real.pairs(held_out=False)
+    with seeded(work.config.seed):
+        model = StyleDenoiser(
+            identity_dim=vae.config.latent_dim, attribute_groups=GROUP_SIZES, width=c.width, depth=c.depth, heads=c.heads
+        )
+    reader = _decoder_reader(work, surrogate) if c.through == "decoder" else None
+    return DenoiserTask(model, train, mean, surrogate, vae, c, pairs, reader, work.device), test
+
+
+def _decoder_reader(work: Workshop, surrogate: StyleSurrogate) -> Reader:
+    from ..generator.loader import load_generator
+
+    encoder = IdentityEncoder.from_pretrained(work.output / "identity_encoder")
+    person = PersonNetwork.from_pretrained(work.output / "attributes/person")
+    frozen = [m.to(work.device).eval().requires_grad_(False) for m in (encoder, person, surrogate)]
+    generator = load_generator(None, work.device, probe(str(work.device)).dtype)
+    return DecoderReader(generator, frozen[0], frozen[1], frozen[2], work.config.recomposer.decoder_rows)
+
+
+def run_recomposer(work: Workshop) -> Figures:
     """The denoiser."""
-    vae = IdentityVAE.from_pretrained(work.output / "identity_vae").eval().requires_grad_(False)
-    mean = ConditionalMean.from_pretrained(work.output / "closed_form").eval().requires_grad_(False)
-    surrogate = StyleSurrogate.from_pretrained(work.output / "surrogate").eval().requires_grad_(False)
-    trainer = RecomposerTrainer(Table.load(work.table), mean, surrogate, vae, RecomposerConfig())
-    average = trainer.fit(StyleDenoiser(), work.output / "denoiser_train", seconds / 60)
-    average.save_pretrained(work.output / "denoiser")
-    return {"steps logged in": work.output / "denoiser_train/losses.csv"}
+    task, test = denoiser_task(work)
+    untrained = denoiser_figures(task, test)
+    work.fit(task, work.config.recomposer.denoiser)
+    work.save(task.model, "denoiser")
+    work.world.wait()
+    return {**denoiser_figures(task, test), **{f"untrained_{name}": value for name, value in untrained.items()}}
 
 
-def run_export(work: Workshop, seconds: float) -> Figures:
+def run_export(work: Workshop) -> Figures:
     """All networks into the package (or --weights)."""
-    files = export(work.output) if work.weights is None else export(work.output, work.weights)
-    return {"files": len(files), "bytes": sum(row["bytes"] for row in files.values())}
+    if not work.world.main:
+        return {}
+    files = export(work.output, work.weights or WEIGHTS)
+    return {"files": len(files), "bytes": sum(int(row["bytes"]) for row in files.values())}
 
 
-RUN: dict[str, Callable[[Workshop, float], Figures]] = {
+RUN: dict[str, Callable[[Workshop], Figures]] = {
     "synthesize": run_synthesize, "attributes": run_attributes, "identity": run_identity, "prior": run_prior,
     "recomposer": run_recomposer, "export": run_export,
 }  # fmt: skip

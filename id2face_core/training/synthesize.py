@@ -1,13 +1,12 @@
-"""Stage `synthesize`: generated faces and what is measured on them.
+"""Stage `synthesize`, first half: generated faces.
 
-Each face is drawn from its own seed; a shard is 64 faces, so a stopped run goes on where it was and several processes can
-share the work (`--worker i/n`). Pictures are kept (about 40 kB each), so that features can be measured again.
+Each face is drawn from its own seed and each picture is written whole or not at all, so a stopped run goes on where it was and
+several processes share the work. Pictures are kept (about 40 kB each), so that features can be measured again.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,14 +15,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..components import NOMINAL_POINTS, WINDOW, WINDOW_ORIGIN
+from ..components import WINDOW
 from ..diffusion.style_space import expand
-from ..errors import FaceRejectedError
-from ..faces.alignment import arcface_matrix, warp
-from ..faces.landmarks import MeshNetwork
-from ..faces.types import Mesh
 from ..generator.protocol import FaceGenerator
-from ..stages import five_points
 
 SHARD = 64
 TRUNCATION = (0.6, 1.0)
@@ -40,7 +34,7 @@ class Mixing:
 def draw_codes(generator: FaceGenerator, w_mean: Tensor, seed: int, mixing: Mixing) -> Tensor:
     """Style code [3, 512] of face number `seed`: truncated w (arXiv 1812.04948, section B) with style mixing."""
     rng = torch.Generator().manual_seed(seed)
-    w = generator.map(torch.randn(3, 512, generator=rng))
+    w = generator.map(torch.randn(3, 512, generator=rng)).float().cpu()
     low, high = TRUNCATION
     w = w_mean + (low + (high - low) * torch.rand(3, 1, generator=rng)) * (w - w_mean)
     pattern = int(torch.multinomial(torch.tensor(mixing.shares), 1, generator=rng))
@@ -49,54 +43,45 @@ def draw_codes(generator: FaceGenerator, w_mean: Tensor, seed: int, mixing: Mixi
 
 @torch.inference_mode()
 def render_shards(
-    generator: FaceGenerator, folder: Path, seconds: float, worker: int = 0, workers: int = 1, mixing: Mixing | None = None
-) -> int:
-    """Write shards of pictures and codes until the time is over; returns how many shards the folder then has."""
+    generator: FaceGenerator, folder: Path, seconds: float, worker: int = 0, workers: int = 1, mixing: Mixing | None = None,
+    shard_size: int = SHARD, faces: int | None = None, batch: int = 1,
+) -> int:  # fmt: skip
+    """Write shards of pictures and codes until the time is over or there are enough.
+
+    Args:
+        worker, workers: this process takes shards worker, worker + workers, ...
+        faces: at most so many in the whole folder, rounded up to shards.
+        batch: rendered at once.
+
+    Returns:
+        How many whole shards the folder then has.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    w_mean = generator.w_mean
+    w_mean = generator.w_mean.float().cpu()
     end, shard = time.monotonic() + seconds, worker
-    while time.monotonic() < end:
+    while time.monotonic() < end and (faces is None or shard * shard_size < faces):
         target = folder / f"shard{shard:05d}"
         if not target.with_suffix(".npz").exists():
-            target.mkdir(exist_ok=True)
-            codes = torch.stack([draw_codes(generator, w_mean, shard * SHARD + i, mixing or Mixing()) for i in range(SHARD)])
-            for i, code in enumerate(codes):
-                image = generator.synthesize(expand(code[None]), WINDOW, False)[0]
-                pixels = ((image.float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()
-                Image.fromarray(pixels).save(target / f"{i:03d}.jpg", quality=92)
-            np.savez(target.with_suffix(".npz"), codes=codes.half().numpy())
+            seeds = range(shard * shard_size, (shard + 1) * shard_size)
+            codes = torch.stack([draw_codes(generator, w_mean, seed, mixing or Mixing()) for seed in seeds])
+            if _render(generator, codes, target, end, batch):
+                np.savez(target.with_suffix(".npz"), codes=codes.half().numpy())
         shard += workers
     return len(list(folder.glob("shard*.npz")))
 
 
-Measure = Callable[[np.ndarray, np.ndarray, Mesh], np.ndarray]  # (picture, points5, mesh) -> attributes
-
-
-def measure_shards(
-    folder: Path, mesh: MeshNetwork, embed: Callable[[np.ndarray], np.ndarray], attributes: Measure, table: Path
-) -> int:
-    """Measure every picture of the shards and write `table.npz`; faces without a mesh drop out. Returns the rows.
-
-    Args:
-        embed: uint8 [112, 112, 3] aligned crop -> unit embedding.
-        attributes: see `Measure`.
-    """
-    rows: dict[str, list[np.ndarray]] = {"codes": [], "embeddings": [], "attributes": []}
-    for shard in sorted(folder.glob("shard*.npz")):
-        with np.load(shard) as data:
-            codes = data["codes"]
-        for i, code in enumerate(codes):
-            picture = np.asarray(Image.open(folder / shard.stem / f"{i:03d}.jpg").convert("RGB"))
-            try:
-                fitted = mesh.fit(picture, NOMINAL_POINTS - WINDOW_ORIGIN, passes=1)
-                points5 = five_points(fitted)
-                values = attributes(picture, points5, fitted)
-            except FaceRejectedError:
-                continue
-            rows["codes"].append(code)
-            rows["embeddings"].append(embed(warp(picture, arcface_matrix(points5), 112)).astype(np.float16))
-            rows["attributes"].append(values.astype(np.float32))
-    temporary = table.with_suffix(".tmp.npz")
-    np.savez(temporary, **{name: np.stack(values) for name, values in rows.items()})
-    temporary.replace(table)
-    return len(rows["codes"])
+def _render(generator: FaceGenerator, codes: Tensor, folder: Path, end: float, batch: int) -> bool:
+    """Pictures 000.jpg ... of style codes [N, 3, 512] that are not there yet; False when the time was over before all were."""
+    folder.mkdir(exist_ok=True)
+    missing = [i for i in range(len(codes)) if not (folder / f"{i:03d}.jpg").exists()]
+    for start in range(0, len(missing), batch):
+        if time.monotonic() >= end:
+            return False
+        chosen = missing[start : start + batch]
+        images = generator.synthesize(expand(codes[chosen]), WINDOW, False)
+        pixels = ((images.float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+        for i, picture in zip(chosen, pixels, strict=True):
+            temporary = folder / f"{i:03d}.tmp"
+            Image.fromarray(picture).save(temporary, format="JPEG", quality=92)
+            temporary.replace(folder / f"{i:03d}.jpg")
+    return True

@@ -1,0 +1,281 @@
+"""The configuration of a training run: frozen dataclasses, rungs of the ladder, and values from files and `--set`.
+
+Unknown keys and values of another type are errors. What a rung changes stands in `RUNGS`; a file (`--config`, TOML or JSON)
+comes over it, `--set section.key=value` over both.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+from ..errors import ConfigError
+
+STAGES = ("synthesize", "attributes", "identity", "prior", "recomposer", "export")
+Section = TypeVar("Section")
+
+
+@dataclass(frozen=True)
+class Optimisation:
+    """How one network is trained: AdamW (arXiv 1711.05101) for a share of its stage's time.
+
+    batch is that of one process; the probe may raise it on a device that gains by it. steps: at most so many, 0 = no limit.
+    """
+
+    share: float = 1.0
+    batch: int = 64
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.01
+    steps: int = 0
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """What all networks share, see `loop.py`."""
+
+    warmup_steps: int = 100
+    decay_share: float = 0.2  # of the budget, at the end
+    ema: float = 0.999
+    clip: float = 1.0  # gradient norm
+    checkpoint_seconds: float = 120.0
+    log_every: int = 20
+    precision: str = "auto"  # float32, autocast, bfloat16 (weights too, fp32 masters); auto measures
+    max_batch_growth: int = 8  # the probe doubles the batch up to so many times the configured one; 1 leaves it alone
+
+
+@dataclass(frozen=True)
+class TeacherConfig:
+    """Names or files, see `teachers.py`."""
+
+    recogniser: str = "foamliu"
+    blendshapes: str = "mediapipe"
+    person: str = "labels"
+
+
+@dataclass(frozen=True)
+class SynthesizeConfig:
+    """Faces, and what is measured on them. render_share, real_share: of the stage's time; the rest measures generated faces."""
+
+    share: float = 0.35
+    faces: int = 1_000_000  # at most
+    real_faces: int = 1_000_000  # at most
+    shard: int = 64
+    render_batch: int = 0  # 0: 1 on a CPU, 32 on a GPU
+    render_share: float = 0.6
+    real_share: float = 0.2
+    workers: int = 1  # processes that measure
+
+
+@dataclass(frozen=True)
+class AttributesConfig:
+    """Networks of the attribute vector. person_widths: channels of the person network."""
+
+    share: float = 0.15
+    blendshapes: Optimisation = Optimisation(0.15, 512, 1e-3, 1e-4)
+    person: Optimisation = Optimisation(0.6, 64, 2e-3, 0.05)
+    person_widths: tuple[int, ...] = (24, 48, 96, 160)
+    glasses: bool = True  # spread the hand labels of glasses over the real faces
+
+
+@dataclass(frozen=True)
+class IdentityConfig:
+    """The student encoder and the Identity VAE.
+
+    map_hint, relation: weights of the teacher's feature maps and of the relational loss beside 1 - cos.
+    kl: weight of the VAE's KL per dimension. real_weight: how much more often a real face is drawn than a generated one.
+    """
+
+    share: float = 0.2
+    encoder: Optimisation = Optimisation(0.8, 64, 2e-3, 0.02)
+    vae: Optimisation = Optimisation(0.15, 512, 2e-3, 0.01)
+    encoder_widths: tuple[int, ...] = (64, 128, 256)
+    encoder_blocks: tuple[int, ...] = (2, 2, 2)
+    latent_dim: int = 96
+    vae_width: int = 512
+    real_weight: float = 3.0
+    map_hint: float = 0.25
+    relation: float = 1.0
+    kl: float = 0.003
+
+
+@dataclass(frozen=True)
+class PriorConfig:
+    """Closed-form mean, traits of identities and the surrogate (of `surrogate_width`)."""
+
+    share: float = 0.05
+    surrogate: Optimisation = Optimisation(1.0, 256, 1e-3, 0.05)
+    surrogate_width: int = 768
+    ridge: float = 30.0
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Weights of the denoiser's losses; 0 switches a term off and saves its passes.
+
+    mask_identity, mask_attributes: chance that a row loses that condition (identity-masked learning).
+    identity_noise: how much of the posterior's spread is drawn on identity latents; attribute_noise: deviation, in standard
+    deviations of the table, of noise on attributes (what they tell of identity is in their last digits).
+    """
+
+    diffusion: float = 1.0
+    recompose_identity: float = 0.5
+    recompose_away: float = 0.2
+    recompose_attributes: float = 0.2
+    recompose_back: float = 0.2
+    alignment: float = 0.1
+    alignment_latent: float = 0.1
+    alignment_real: float = 0.1
+    mask_identity: float = 0.1
+    mask_attributes: float = 0.1
+    identity_noise: float = 0.5
+    attribute_noise: float = 0.0
+
+
+@dataclass(frozen=True)
+class RecomposerConfig:
+    """The denoiser.
+
+    rare_every: terms that need whole extra passes are taken on every so many steps, at as many times the weight.
+    through: `surrogate` reads recompositions off the style code; `decoder` renders the first `decoder_rows` of a batch and reads
+    identity, age and sex off the picture (a GPU's work).
+    """
+
+    share: float = 0.25
+    denoiser: Optimisation = Optimisation(1.0, 96, 5e-4, 0.01)
+    losses: LossWeights = LossWeights()
+    width: int = 256
+    depth: int = 3
+    heads: int = 4
+    rare_every: int = 4
+    through: str = "surrogate"
+    decoder_rows: int = 8
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Everything that a run is made of."""
+
+    seed: int = 0
+    device: str = "auto"
+    threads: int = 0  # of torch on a CPU; 0 leaves its own choice
+    loop: LoopConfig = LoopConfig()
+    teachers: TeacherConfig = TeacherConfig()
+    synthesize: SynthesizeConfig = SynthesizeConfig()
+    attributes: AttributesConfig = AttributesConfig()
+    identity: IdentityConfig = IdentityConfig()
+    prior: PriorConfig = PriorConfig()
+    recomposer: RecomposerConfig = RecomposerConfig()
+    pictures: bool = field(default=True)  # loss curves, sample grid and gates
+
+
+_BUNDLED = {"recogniser": "bundled", "blendshapes": "bundled", "person": "bundled"}
+RUNGS: dict[str, dict[str, Any]] = {
+    # minutes on two cores, no data needed: proves that the chain works, trains nothing worth having
+    "smoke": {
+        "teachers": _BUNDLED,
+        "loop": {"warmup_steps": 10, "log_every": 5, "ema": 0.98, "max_batch_growth": 1, "precision": "float32"},
+        "synthesize": {"share": 0.5, "faces": 96, "shard": 16, "real_share": 0.0, "render_share": 0.7},
+        "attributes": {"share": 0.15, "person_widths": [8, 16, 32, 32], "glasses": False, "person": {"batch": 16}},
+        "identity": {
+            "share": 0.15, "encoder_widths": [16, 32, 64], "encoder_blocks": [1, 1, 1], "encoder": {"batch": 16},
+            "vae": {"batch": 64}, "vae_width": 128, "latent_dim": 32,
+        },
+        "prior": {"share": 0.05, "surrogate_width": 128, "surrogate": {"batch": 64}},
+        "recomposer": {"share": 0.15, "width": 64, "depth": 2, "heads": 2, "denoiser": {"batch": 32}},
+    },
+    # hours on a CPU: the bundled weights
+    "cpu": {},
+    # one GPU, 25 minutes: more faces, larger networks, recomposition through decoder and recogniser
+    "gpu": {
+        "synthesize": {"share": 0.4, "workers": 12, "shard": 256, "render_share": 0.35, "real_share": 0.25},
+        "attributes": {"share": 0.1},
+        "identity": {"share": 0.2, "encoder_widths": [96, 192, 320], "encoder_blocks": [2, 3, 2]},
+        "recomposer": {"width": 384, "depth": 6, "heads": 6, "through": "decoder", "denoiser": {"batch": 256}},
+    },
+}  # fmt: skip
+
+
+def load_config(rung: str = "cpu", file: Path | None = None, overrides: Sequence[str] = ()) -> TrainConfig:
+    """A rung's configuration with a file and `section.key=value` over it.
+
+    Raises:
+        ConfigError: unknown rung or key, wrong type, unreadable file.
+    """
+    if rung not in RUNGS:
+        raise ConfigError(f"rung {rung!r} is unknown; choose {', '.join(RUNGS)}")
+    values = _merged({}, RUNGS[rung])
+    if file is not None:
+        values = _merged(values, _read(file))
+    for text in overrides:
+        values = _merged(values, _override(text))
+    return from_mapping(TrainConfig, values)
+
+
+def from_mapping(kind: type[Section], values: Mapping[str, Any], default: Section | None = None, where: str = "") -> Section:
+    """A frozen dataclass from nested mappings over `default`. Raises ConfigError that names key and value."""
+    start = kind() if default is None else default
+    hints = get_type_hints(kind)
+    known = {f.name: getattr(start, f.name) for f in fields(kind)}  # type: ignore[arg-type]
+    unknown = sorted(set(values) - set(known))
+    if unknown:
+        raise ConfigError(f"unknown key {where + unknown[0]!r}; known here: {', '.join(known)}")
+    made = {}
+    for name, old in known.items():
+        if name not in values:
+            made[name] = old
+        elif is_dataclass(old):
+            if not isinstance(values[name], Mapping):
+                raise ConfigError(f"{where + name} is a section; give {where + name}.key=value")
+            made[name] = from_mapping(hints[name], values[name], old, f"{where}{name}.")
+        else:
+            made[name] = _typed(values[name], old, where + name)
+    return kind(**made)
+
+
+def _typed(value: Any, old: Any, name: str) -> Any:
+    """`value` in the type of the default `old`."""
+    if isinstance(old, tuple) and isinstance(value, list | tuple) and all(type(v) is int for v in value):
+        return tuple(value)
+    if type(old) is float and type(value) is int:
+        return float(value)
+    if type(value) is type(old):
+        return value
+    raise ConfigError(f"{name} is {value!r}; expected {type(old).__name__} such as {old!r}")
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        text = file.read_text(encoding="utf-8")
+        values = json.loads(text) if file.suffix == ".json" else tomllib.loads(text)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"the configuration {file.name} cannot be read: {error}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"the configuration {file.name} is no table of sections")
+    return values
+
+
+def _override(text: str) -> dict[str, Any]:
+    """`section.key=value` -> {section: {key: value}}; the value as TOML writes it, other text is a string."""
+    path, equals, value = text.partition("=")
+    if not (path and equals and value):
+        raise ConfigError(f"--set {text!r} is not section.key=value")
+    try:
+        parsed: Any = tomllib.loads(f"x = {value}")["x"]
+    except tomllib.TOMLDecodeError:
+        parsed = value
+    for part in reversed(path.split(".")):
+        parsed = {part: parsed}
+    return parsed
+
+
+def _merged(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
+    out = dict(low)
+    for key, value in high.items():
+        both = isinstance(value, Mapping) and isinstance(out.get(key), Mapping)
+        out[key] = _merged(out[key], value) if both else value
+    return out

@@ -1,0 +1,145 @@
+"""Teachers by name or file: what a network is taught by is a choice of the run, not of the code.
+
+- recogniser: `foamliu` (weights/recognition/mobilefacenet_ms1m_foamliu.onnx below --data), another .onnx file with ArcFace's
+  input, or `bundled`: the package's own encoder, so that the chain runs where there is no teacher (nothing new is learnt then).
+- blendshapes: `mediapipe` (weights/landmarks/face_blendshapes.tflite below --data), another .tflite file, or `bundled`.
+- person: `labels` (age and sex of --data), or `bundled`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from ..assets import our_weights
+from ..attributes.geometry import BLENDSHAPE_POINTS, normalised_points
+from ..attributes.networks import BlendshapeNetwork, PersonNetwork
+from ..errors import AssetMissingError, ConfigError
+from ..identity.encoder import IdentityEncoder
+from ..identity.recognisers import IMAGENET_MEAN, IMAGENET_STD
+
+FILES = {
+    "foamliu": "weights/recognition/mobilefacenet_ms1m_foamliu.onnx",
+    "mediapipe": "weights/landmarks/face_blendshapes.tflite",
+}
+MAP_SIDE, MAX_MAP_CHANNELS = 7, 256
+
+
+class RecogniserTeacher(Protocol):
+    """Aligned crops uint8 [N, 112, 112, 3] -> unit embeddings [N, dim] and feature maps [N, 7, 7, C] (None: has none)."""
+
+    dim: int
+
+    def __call__(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]: ...
+
+
+def resolve(name: str, data: Path | None) -> str:
+    """A teacher's file, or `bundled`. Raises AssetMissingError with the remedy."""
+    if name == "bundled":
+        return name
+    path = Path(FILES[name]) if name in FILES else Path(name)
+    if name in FILES:
+        if data is None:
+            raise AssetMissingError(f"the teacher {name!r} is {path} below --data DIR; give it, or set its key to bundled")
+        path = data / path
+    if not path.is_file():
+        raise AssetMissingError(f"no teacher at {path}; give a file, or set its key to bundled")
+    return str(path)
+
+
+def recogniser_teacher(file: str) -> RecogniserTeacher:
+    """Load what `resolve` found."""
+    return BundledRecogniser() if file == "bundled" else OnnxTeacher(Path(file))
+
+
+class BundledRecogniser:
+    """Our own encoder in a teacher's place."""
+
+    def __init__(self) -> None:
+        self._network = IdentityEncoder.from_pretrained(our_weights("identity_encoder"), torch_dtype=torch.float32).eval()
+        self.dim = int(self._network.dim)
+
+    @torch.inference_mode()
+    def __call__(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        features = self._network.features(torch.from_numpy(crops.copy()).permute(0, 3, 1, 2).float() / 255)
+        return self._network.head(features).numpy(), features.permute(0, 2, 3, 1).numpy()
+
+
+class OnnxTeacher:
+    """A recogniser with ArcFace's input and ImageNet's normalisation; its last 7x7 map of at most 256 channels is shown too."""
+
+    def __init__(self, path: Path) -> None:
+        import onnx
+        import onnxruntime
+
+        model = onnx.load(str(path))
+        self._map = _last_map(onnx.shape_inference.infer_shapes(model))
+        if self._map is not None:
+            model.graph.output.append(onnx.helper.make_tensor_value_info(self._map, onnx.TensorProto.FLOAT, None))
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads, options.log_severity_level = 1, 3
+        self._session: Any = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        self._input = self._session.get_inputs()[0].name
+        self.dim = self(np.zeros((1, 112, 112, 3), dtype=np.uint8))[0].shape[1]
+
+    def __call__(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        normal = (crops.astype(np.float32) / 255 - np.float32(IMAGENET_MEAN)) / np.float32(IMAGENET_STD)
+        pictures = np.ascontiguousarray(normal.transpose(0, 3, 1, 2))
+        rows = [self._session.run(None, {self._input: pictures[i : i + 1]}) for i in range(len(pictures))]
+        embeddings = F.normalize(torch.from_numpy(np.concatenate([row[0].reshape(1, -1) for row in rows])), dim=1).numpy()
+        if self._map is None:
+            return embeddings, None
+        return embeddings, np.concatenate([row[-1] for row in rows]).transpose(0, 2, 3, 1)
+
+
+def _last_map(model: Any) -> str | None:
+    """Name of the last tensor [1 or N, C <= 256, 7, 7] of an ONNX graph."""
+    found = None
+    for value in model.graph.value_info:
+        shape = [d.dim_value for d in value.type.tensor_type.shape.dim]
+        if len(shape) == 4 and shape[2:] == [MAP_SIDE, MAP_SIDE] and 0 < shape[1] <= MAX_MAP_CHANNELS:
+            found = str(value.name)
+    return found
+
+
+def blendshape_targets(points: np.ndarray, irises: np.ndarray, teacher: Path | str) -> np.ndarray:
+    """The teacher's 52 blendshapes of meshes in pixels: points [N, 468, 3], irises [N, 2, 5, 2] -> [N, 52]."""
+    if str(teacher) == "bundled":
+        return _bundled_blendshapes(points, irises)
+    from ai_edge_litert.interpreter import Interpreter
+
+    network = Interpreter(model_path=str(teacher), num_threads=1)
+    network.allocate_tensors()
+    inlet, outlet = network.get_input_details()[0]["index"], network.get_output_details()[0]["index"]
+    flat = np.concatenate([points[..., :2], irises.reshape(len(irises), 10, 2)], axis=1)[:, BLENDSHAPE_POINTS]
+    out = np.zeros((len(points), 52), dtype=np.float32)
+    for i, row in enumerate(flat):
+        network.set_tensor(inlet, row[None].astype(np.float32))
+        network.invoke()
+        out[i] = network.get_tensor(outlet).ravel()
+    return out
+
+
+@torch.inference_mode()
+def _bundled_blendshapes(points: np.ndarray, irises: np.ndarray) -> np.ndarray:
+    network = BlendshapeNetwork.from_pretrained(our_weights("attributes") / "blendshapes").float().eval()
+    values: np.ndarray = network(torch.from_numpy(normalised_points(points, irises))).numpy()
+    return values
+
+
+@torch.inference_mode()
+def person_targets(crops: np.ndarray, teacher: str, batch: int = 256) -> np.ndarray:
+    """Age, sex and glasses [N, 3] of crops by a network of ours. Raises ConfigError for another teacher than `bundled`."""
+    if teacher != "bundled":
+        raise ConfigError(f"teachers.person is {teacher!r}; choose labels or bundled")
+    network = PersonNetwork.from_pretrained(our_weights("attributes") / "person").float().eval()
+    parts = [network(torch.from_numpy(c.copy()).permute(0, 3, 1, 2).float() / 255) for c in _chunks(crops, batch)]
+    return torch.cat(parts).numpy() if parts else np.zeros((0, 3), dtype=np.float32)
+
+
+def _chunks(rows: np.ndarray, size: int) -> list[np.ndarray]:
+    return [rows[i : i + size] for i in range(0, len(rows), size)]

@@ -18,11 +18,10 @@ class BlendshapeNetwork(ModelMixin, ConfigMixin):
         self.register_buffer("spread", torch.ones(inputs))
         self.register_buffer("canonical", torch.zeros(468, 3))
         self.linear = nn.Linear(inputs, outputs)  # carries most of it; a sigmoid would starve the rare shapes
-        self.layers = nn.Sequential(
-            nn.Linear(inputs, width), nn.GELU(), nn.Linear(width, width), nn.GELU(), nn.Linear(width, outputs)
-        )
-        nn.init.zeros_(self.layers[-1].weight)
-        nn.init.zeros_(self.layers[-1].bias)
+        outlet = nn.Linear(width, outputs)
+        self.layers = nn.Sequential(nn.Linear(inputs, width), nn.GELU(), nn.Linear(width, width), nn.GELU(), outlet)
+        nn.init.zeros_(outlet.weight)
+        nn.init.zeros_(outlet.bias)
 
     def raw(self, points: Tensor) -> Tensor:
         """Without the limits, for training."""

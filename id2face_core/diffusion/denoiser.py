@@ -6,6 +6,8 @@ at zero the network *is* the closed form, and training only adds what a Gaussian
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.attention_processor import Attention
@@ -131,5 +133,5 @@ class StyleDenoiser(ModelMixin, ConfigMixin):
 
     def gate_maps(self) -> Tensor | None:
         """Gates of the last call, [depth, B, G] (see `HarmonizerAttnProcessor`), or None before any call."""
-        maps = [block.harmonizer.processor.gate_map for block in self.blocks]
+        maps = [block.harmonizer.processor.gate_map for block in cast("list[Block]", list(self.blocks))]
         return None if any(m is None for m in maps) else torch.stack(maps)

@@ -42,7 +42,7 @@ def ablate(output: Path, config: TrainConfig, seconds: float, resume: bool = Fal
     """
     world = World.join(config.device)
     share = seconds / len(VARIANTS)
-    rows = []
+    rows: list[tuple[str, int, dict[str, float]]] = []
     for name in VARIANTS:
         recomposer = replace(config.recomposer, losses=weights_of(name, config.recomposer.losses))
         settings = replace(config, recomposer=recomposer)
@@ -62,7 +62,7 @@ def ablate(output: Path, config: TrainConfig, seconds: float, resume: bool = Fal
 def _table(rows: list[tuple[str, int, dict[str, float]]], seconds: float) -> str:
     lines = [
         f"{seconds / 60:.1f} minutes each. identity: cosine with the identity asked for (higher is better); source: with the",
-        "face whose attributes were given (lower); attributes: squared error in standard deviations (lower); all by the surrogate.", "",
+        "face whose attributes were given (lower); attributes: squared error in deviations (lower); by the surrogate.", "",
         "| losses | steps | " + " | ".join(FIGURES) + " |", "|---" * (len(FIGURES) + 2) + "|",
     ]  # fmt: skip
     lines += [f"| {name} | {steps} | " + " | ".join(f"{figures[f]:.3f}" for f in FIGURES) + " |" for name, steps, figures in rows]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -145,7 +145,7 @@ class RecomposerConfig:
     """
 
     share: float = 0.25
-    denoiser: Optimisation = Optimisation(1.0, 96, 5e-4, 0.01)
+    denoiser: Optimisation = Optimisation(0.9, 96, 5e-4, 0.01)
     losses: LossWeights = LossWeights()
     width: int = 256
     depth: int = 3
@@ -170,13 +170,15 @@ class TrainConfig:
     identity: IdentityConfig = IdentityConfig()
     prior: PriorConfig = PriorConfig()
     recomposer: RecomposerConfig = RecomposerConfig()
-    pictures: bool = field(default=True)  # loss curves, sample grid and gates
+    pictures: bool = True  # loss curves, and after the denoiser the gates and a grid of faces
+    samples: int = 64  # faces of the grid; 0 leaves it out
 
 
 _BUNDLED = {"recogniser": "bundled", "blendshapes": "bundled", "person": "bundled"}
 RUNGS: dict[str, dict[str, Any]] = {
     # minutes on two cores, no data needed: proves that the chain works, trains nothing worth having
     "smoke": {
+        "samples": 8,
         "teachers": _BUNDLED,
         "loop": {"warmup_steps": 10, "log_every": 5, "ema": 0.98, "max_batch_growth": 1, "precision": "float32"},
         "synthesize": {"share": 0.5, "faces": 96, "shard": 16, "real_share": 0.0, "render_share": 0.7},

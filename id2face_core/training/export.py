@@ -41,7 +41,7 @@ def export(runs: Path, weights: Path = WEIGHTS) -> dict[str, dict[str, Any]]:
     if missing:
         raise AssetMissingError(f"not trained yet: {', '.join(missing)}; run their stages first (id2face train --help)")
     for name, kind in NETWORKS.items():
-        model = kind.from_pretrained(runs / name).to(dtype=torch.float16)
+        model = kind.from_pretrained(runs / name, torch_dtype=torch.float16)
         shutil.rmtree(weights / name, ignore_errors=True)
         model.save_pretrained(weights / name, max_shard_size=SHARD)
         _strip_paths(weights / name / "config.json")

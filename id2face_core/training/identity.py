@@ -72,7 +72,7 @@ def distill(
     with seeded(seed):
         encoder = start_from or IdentityEncoder(targets.shape[1])
     task = EncoderTask(encoder, crops, targets, weights, maps, seed=seed)
-    Loop(task, Optimisation(1.0, batch, 2e-3, 0.02), LoopConfig(warmup_steps=50, log_every=10), seed=seed).run(seconds)
+    Loop(task, Optimisation(1.0, batch, 2e-3, 0.02), LoopConfig(warmup_steps=50), seed=seed).run(seconds)
     return encoder
 
 

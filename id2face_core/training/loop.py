@@ -136,7 +136,7 @@ class Loop:
         found = choose(self.task, world.device, self.how.batch, config.precision, config.max_batch_growth)
         formats = ("float32", "autocast", "bfloat16")
         precision = formats[int(world.agree(formats.index(found.precision)))]
-        return Choice(precision, int(world.agree(found.batch)), found.samples_per_second, found.flops, found.peak)
+        return Choice(precision, int(world.agree(found.batch)), found.flops, found.peak)
 
     def _progress(self, seconds: float) -> float:
         by_time = self._elapsed() / seconds if seconds > 0 else 0.0
@@ -165,7 +165,7 @@ class Loop:
             terms = self._one_step(choice, weights, optimiser)
             self.step += 1
             if self.step % self.config.log_every == 0:
-                row = {name: float(value) for name, value in terms.items()}
+                row = {name: float(value.detach()) for name, value in terms.items()}
                 if not all(map(math.isfinite, row.values())):
                     raise DivergedError(f"{self.task.name}: a loss is not finite at step {self.step}; lower its learning_rate")
                 log.write(self.step, self._elapsed(), row)
@@ -199,7 +199,8 @@ class Loop:
     @torch.no_grad()
     def _update_average(self, weights: Weights) -> None:
         keep = min(self.config.ema, (self.step + 1) / (self.step + 1 + SETTLED))
-        trained = [p for p, q in zip(self._average.parameters(), self.task.model.parameters(), strict=True) if q.requires_grad]
+        both = zip(self._average.parameters(), self.task.model.parameters(), strict=True)
+        trained: list[Tensor] = [p for p, q in both if q.requires_grad]
         torch._foreach_lerp_(trained, [m.detach() for m in weights.masters], 1 - keep)
         for mine, theirs in zip(self._average.buffers(), self.task.model.buffers(), strict=True):
             if mine.is_floating_point():

@@ -17,12 +17,12 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from ..devices import MIN_GAIN
+from ..devices import MIN_GAIN, probe
 from ..errors import ConfigError
 
 FORMATS = ("float32", "autocast", "bfloat16")
 MIN_BATCH_GAIN = 1.15  # a doubled batch must give so many times the samples a second
-HOPELESS = 3.0  # a format so many times slower than float32 on a small batch is not tried further
+SHORT_STEP = 0.1  # seconds; a longer step fills the device already
 _HALVED = (nn.Linear, nn.modules.conv._ConvNd)
 
 
@@ -30,7 +30,9 @@ class Task(Protocol):
     """A network in training. model: all that is trained; losses: weighted terms of one batch, drawn by `rng` alone."""
 
     name: str
-    model: nn.Module
+
+    @property
+    def model(self) -> nn.Module: ...
 
     def losses(self, batch: int, rng: Generator) -> dict[str, Tensor]: ...
 
@@ -41,7 +43,6 @@ class Choice:
 
     precision: str
     batch: int
-    samples_per_second: float
     flops: float
     peak: float
 
@@ -94,7 +95,7 @@ class Weights:
 
 
 def choose(task: Task, device: torch.device, batch: int, precision: str, growth: int) -> Choice:
-    """Time steps of the task in each format that the device may have, then larger batches, a few seconds in all.
+    """Time steps of the task in each format that the device may have, then larger batches; seconds, not minutes.
 
     The network is as before afterwards. precision: `auto` or one of FORMATS; growth: see `LoopConfig.max_batch_growth`.
     """
@@ -102,27 +103,30 @@ def choose(task: Task, device: torch.device, batch: int, precision: str, growth:
     with torch.random.fork_rng(_cuda(device)):
         flops = _flops(task, device)
         names = ("float32", *_halves(device)) if precision == "auto" else (precision,)
-        small = max(2, batch // 8)
-        speeds = {"float32": _speed(task, device, small, "float32")} if len(names) > 1 else {names[0]: 1.0}
-        for name in names[1:]:
-            if _speed(task, device, small, name, rounds=1) * HOPELESS > speeds["float32"]:
-                speeds[name] = _speed(task, device, small, name)
-        best = max(speeds, key=lambda name: speeds[name] * (MIN_GAIN if name == "float32" else 1.0))
-        speed, chosen = _speed(task, device, batch, best), batch
-        while chosen < batch * growth:
-            larger = _speed_or_none(task, device, 2 * chosen, best)
-            if larger is None or larger < MIN_BATCH_GAIN * speed:
-                break
-            speed, chosen = larger, 2 * chosen
+        if len(names) > 1:
+            speeds = {name: _speed(task, device, max(2, batch // 8), name) for name in names}
+            names = (max(names, key=lambda name: speeds[name] * (MIN_GAIN if name == "float32" else 1.0)),)
+        chosen = _grown(task, device, batch, names[0], growth) if growth > 1 else batch
     task.model.load_state_dict(state)
-    return Choice(best, chosen, speed, flops, peak_flops(device, best))
+    return Choice(names[0], chosen, flops, peak_flops(device, names[0]))
+
+
+def _grown(task: Task, device: torch.device, batch: int, precision: str, growth: int) -> int:
+    """The batch, doubled as long as samples a second gain by it and steps stay short."""
+    speed, chosen = _speed(task, device, batch, precision), batch
+    while chosen < batch * growth and chosen / speed < SHORT_STEP:
+        larger = _speed_or_none(task, device, 2 * chosen, precision)
+        if larger is None or larger < MIN_BATCH_GAIN * speed:
+            break
+        speed, chosen = larger, 2 * chosen
+    return chosen
 
 
 def _halves(device: torch.device) -> tuple[str, ...]:
-    """Formats besides float32 that are worth a try."""
-    if device.type == "cuda":
-        return ("autocast",) if torch.cuda.get_device_capability(device) >= (8, 0) else ()
-    return {"cpu": ("autocast", "bfloat16"), "xpu": ("autocast",)}.get(device.type, ())
+    """Formats besides float32 that are worth a try: where a few small layers in bfloat16 are emulated, none is."""
+    if device.type not in ("cpu", "cuda", "xpu") or probe(str(device)).dtype != torch.bfloat16:
+        return ()
+    return ("autocast", "bfloat16") if device.type == "cpu" else ("autocast",)
 
 
 def _cuda(device: torch.device) -> list[int]:
@@ -141,7 +145,7 @@ def _synchronise(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def _speed(task: Task, device: torch.device, batch: int, precision: str, rounds: int = 3) -> float:
+def _speed(task: Task, device: torch.device, batch: int, precision: str, rounds: int = 2) -> float:
     """Samples a second, the best of some rounds after one to warm up."""
     weights, best = Weights(task.model, precision), float("inf")
     try:
@@ -162,7 +166,7 @@ def _speed_or_none(task: Task, device: torch.device, batch: int, precision: str)
         return None
 
 
-def _flops(task: Task, device: torch.device, rows: int = 4, draws: int = 4) -> float:
+def _flops(task: Task, device: torch.device, rows: int = 2, draws: int = 4) -> float:
     """FLOPs of a sample by torch's counter (linear maps and convolutions, both directions), mean of some draws."""
     counter: Any = FlopCounterMode(display=False)
     with counter:

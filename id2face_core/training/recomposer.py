@@ -139,7 +139,7 @@ class DenoiserTask:
             wrong, x0 = self.predict(self.mean.whiten(codes, standard), standard, t, rng)
             error = error + wrong.mean()
             latents.append(self.vae.encode(self.reader(self.mean.unwhiten(x0, standard))[0].float()))
-        apart = self.sigma[t] * (1 - F.cosine_similarity(*latents, dim=1))
+        apart = self.sigma[t] * (1 - F.cosine_similarity(latents[0], latents[1], dim=1))
         terms = {"alignment": often * w.alignment * error, "alignment_latent": often * w.alignment_latent * apart.mean()}
         return {name: value for name, value in terms.items() if getattr(w, name)}
 
@@ -162,7 +162,7 @@ class DenoiserTask:
             reach = self.surrogate.standardise(pairs.attributes[shown]).clamp(-self.mean.clamp, self.mean.clamp)
             total = total + (self.surrogate.reliability * (attributes.float() - reach).square()).mean()
             latents.append(self.vae.encode(identity.float()))
-        total = total + (1 - F.cosine_similarity(*latents, dim=1)).mean()
+        total = total + (1 - F.cosine_similarity(latents[0], latents[1], dim=1)).mean()
         return self.config.rare_every * self.config.losses.alignment_real * total
 
 

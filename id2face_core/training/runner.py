@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,17 @@ SCHEMA = "id2face-training/1"
 NETWORKS_OF = {
     "attributes": ("blendshapes", "person"), "identity": ("encoder", "vae"), "prior": ("surrogate",), "recomposer": ("denoiser",),
 }  # fmt: skip
+
+
+ENOUGH = 1.1  # a stage that is done runs on when it is given so many times the time it was asked to take
+
+
+@dataclass(frozen=True)
+class _Allotment:
+    """Seconds of a stage: asked for by share of the budget, and given, those of earlier runs included (0: it is done)."""
+
+    asked: float
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -54,21 +66,39 @@ def run(order: Order, config: TrainConfig) -> dict[str, Any]:
         for stage in order.stages:
             _forget(order.output, stage, record, world)
     record.config = asdict(config)
-    shares = {stage: getattr(config, stage).share if hasattr(config, stage) else 0.0 for stage in order.stages}
-    total = sum(shares.values()) if len(order.stages) > 1 else 1.0
     results: dict[str, Any] = {}
-    for stage in order.stages:
-        seconds = order.seconds * (shares[stage] / total if len(order.stages) > 1 else 1.0)
+    for stage, seconds in _allotments(order, config, record):
         results[stage] = _run_stage(stage, seconds, order, config, world, record)
     return results
 
 
-def _run_stage(stage: str, seconds: float, order: Order, config: TrainConfig, world: World, record: _Record) -> dict[str, Any]:
+def _allotments(order: Order, config: TrainConfig, record: _Record) -> Iterator[tuple[str, _Allotment]]:
+    """Each stage and its seconds, counted when it begins: what the stages before it took too much or left is shared out."""
+    start = time.monotonic()
+    shares = {stage: getattr(config, stage).share if hasattr(config, stage) else 0.0 for stage in order.stages}
+    if len(shares) == 1:
+        shares = dict.fromkeys(shares, 1.0)
+    spent = sum(record.stages[stage]["used"] for stage in order.stages if stage in record.stages)
+    for stage, share in shares.items():
+        asked = order.seconds * share / sum(shares.values())
+        past = record.stages.get(stage, {})
+        if past.get("done") and asked <= ENOUGH * past["asked"] and stage != "export":
+            yield stage, _Allotment(asked, 0.0)
+            continue
+        later = [s for s in list(shares)[list(shares).index(stage) :] if not record.stages.get(s, {}).get("done") or s == stage]
+        left = order.seconds - spent - (time.monotonic() - start)
+        fresh = left * share / max(1e-9, sum(shares[s] for s in later))
+        yield stage, _Allotment(asked, max(1.0, fresh) + float(past.get("used", 0.0)))
+
+
+def _run_stage(
+    stage: str, allotment: _Allotment, order: Order, config: TrainConfig, world: World, record: _Record
+) -> dict[str, Any]:
     from . import stages
     from .workshop import Workshop
 
-    past = record.stages.get(stage, {})
-    if past.get("done") and seconds <= past["budget"] + 0.5 and stage != "export":
+    past, seconds = record.stages.get(stage, {}), allotment.seconds
+    if not seconds:
         _say(world, f"{stage}: done in {past['used'] / 60:.1f} min")
         return dict(past["figures"])
     _say(world, f"{stage}: {seconds / 60:.1f} min" + (f", {past['used'] / 60:.1f} of them used" if past else ""))
@@ -79,24 +109,24 @@ def _run_stage(stage: str, seconds: float, order: Order, config: TrainConfig, wo
     work = Workshop(
         order.output, order.data, order.weights, config, world, seconds, float(past.get("used", 0.0)), resume=bool(past)
     )
-    record.update(stage, done=False, budget=seconds, used=work.used, figures={})
+    record.update(stage, done=False, asked=allotment.asked, used=work.used, figures={})
     try:
         figures = stages.RUN[stage](work)
-        record.update(stage, done=True, budget=seconds, used=work.elapsed(), figures=figures | {"fits": work.fits})
+        if world.main and config.pictures:
+            _pictures(stage, order.output, config.samples)
+        record.update(stage, done=True, asked=allotment.asked, used=work.elapsed(), figures=figures | {"fits": work.fits})
     except BaseException:  # stopped by hand too: what was spent counts
-        record.update(stage, done=False, budget=seconds, used=work.elapsed(), figures={})
+        record.update(stage, done=False, asked=allotment.asked, used=work.elapsed(), figures={})
         raise
     for name, value in figures.items():
         _say(world, f"  {name}: {_short(value)}")
     if world.main:
         write_atomically(order.output / "figures" / f"{stage}.json", (json.dumps(figures, indent=1) + "\n").encode())
-        if config.pictures:
-            _pictures(stage, order.output)
     world.wait()
     return dict(figures)
 
 
-def _pictures(stage: str, output: Path) -> None:
+def _pictures(stage: str, output: Path, samples: int) -> None:
     """Loss curves of the stage; after the denoiser a grid of its faces and its gates. Without matplotlib: none, and why."""
     try:
         from .curves import draw_curves, draw_gates
@@ -104,10 +134,10 @@ def _pictures(stage: str, output: Path) -> None:
         print("  no pictures: pip install 'id2face[train]' for matplotlib", flush=True)
         return
     made = [draw_curves(output, stage, NETWORKS_OF[stage])] if stage in NETWORKS_OF else []
-    if stage == "recomposer":
+    if stage == "recomposer" and samples:
         from .samples import sample_faces
 
-        grid, gates = sample_faces(output)
+        grid, gates = sample_faces(output, samples)
         made += [grid, draw_gates(gates, output / "pictures/gates.png")]
     for path in made:
         if path is not None:

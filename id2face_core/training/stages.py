@@ -44,6 +44,7 @@ from .teachers import blendshape_targets, person_targets, resolve
 from .workshop import Figures, Workshop
 
 GENERATED_WITH_GLASSES = 4000  # generated faces that help to tell glasses
+MIN_FACES = 2 * HELD_OUT_EVERY
 RENDER_BATCH = 32  # on a GPU; on a CPU one face at a time is as fast
 
 
@@ -72,8 +73,11 @@ def run_attributes(work: Workshop) -> Figures:
     """Blendshapes from meshes, person traits from labelled crops, then the tables."""
     c, teachers = work.config.attributes, work.config.teachers
     generated, real = read_features(work.output / "features"), read_features(work.output / "features_real")
-    if not len(generated["names"]):
-        raise AssetMissingError("no measured faces; run: id2face train --stage synthesize")
+    if len(generated["names"]) < MIN_FACES:
+        count = len(generated["names"])
+        raise AssetMissingError(
+            f"{count} generated faces are too few; run: id2face train --stage synthesize --resume --minutes N"
+        )
     points, irises = (np.concatenate([generated[k], real[k]]) for k in ("points", "irises"))
     targets = blendshape_targets(points, irises, resolve(teachers.blendshapes, work.data))
     shapes = BlendshapeTask(points, irises, targets, work.device, work.config.seed)

@@ -87,7 +87,7 @@ class OnnxTeacher:
         self.dim = self(np.zeros((1, 112, 112, 3), dtype=np.uint8))[0].shape[1]
 
     def __call__(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        normal = (crops.astype(np.float32) / 255 - np.float32(IMAGENET_MEAN)) / np.float32(IMAGENET_STD)
+        normal = (crops / np.float32(255) - np.array(IMAGENET_MEAN, np.float32)) / np.array(IMAGENET_STD, np.float32)
         pictures = np.ascontiguousarray(normal.transpose(0, 3, 1, 2))
         rows = [self._session.run(None, {self._input: pictures[i : i + 1]}) for i in range(len(pictures))]
         embeddings = F.normalize(torch.from_numpy(np.concatenate([row[0].reshape(1, -1) for row in rows])), dim=1).numpy()

@@ -66,4 +66,4 @@ def test_the_command_says_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> N
     assert "loop.emma" in capsys.readouterr().err
     assert main(["--minutes", "0"]) == 2
     assert main(["--show-config", "--rung", "smoke"]) == 0
-    assert json.loads(capsys.readouterr().out)["synthesize"]["faces"] == 96
+    assert json.loads(capsys.readouterr().out)["synthesize"]["faces"] == 64

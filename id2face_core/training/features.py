@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass
@@ -55,9 +56,10 @@ _meter = lru_cache(maxsize=1)(_Meter)  # one for each process
 
 @dataclass(frozen=True)
 class _RealFace:
-    """A row of a table of real faces: picture file and five points [5, 2]."""
+    """A row of a table of real faces: picture file, whose it is, and five points [5, 2]."""
 
     name: str
+    person: str
     path: Path
     points: np.ndarray
 
@@ -114,11 +116,17 @@ def measure_set(
     output: Path, data: Path | None, teacher: Path | str, seconds: float = math.inf, workers: int = 1, limit: int | None = None,
     rank: int = 0, size: int = 1,
 ) -> int:  # fmt: skip
-    """Features of real faces (unpacked below data/faces/<set>/) in a fixed shuffled order, see `measure_pictures`."""
+    """Features of real faces (unpacked below data/faces/<set>/), see `measure_pictures`.
+
+    The order is fixed and shuffled (the tables are sorted by age); people of whom there are several pictures come first, since
+    a short run needs the pairs most.
+    """
     if data is None:
         return 0
     rows = list(_real_faces(data))
-    faces = [rows[i] for i in np.random.default_rng(0).permutation(len(rows))]  # the tables are sorted by age
+    pictures = Counter(face.person for face in rows)
+    shuffled = [rows[i] for i in np.random.default_rng(0).permutation(len(rows))]
+    faces = sorted(shuffled, key=lambda face: pictures[face.person] < 2)
     batches = [faces[i : i + SHARD] for i in range(0, len(faces) if limit is None else min(limit, len(faces)), SHARD)]
     folder = output / "features_real"
     jobs = [(_measure_real, (str(teacher), part, folder / f"real{i:04d}.npz")) for i, part in enumerate(batches)]
@@ -136,7 +144,7 @@ def _real_faces(data: Path) -> Iterator[_RealFace]:
                 path = data / "faces" / name / row["file"]
                 if not row.get("overlap_eval") and path.is_file():
                     points = np.array([[float(row[f"lx{i}"]), float(row[f"ly{i}"])] for i in range(5)])
-                    yield _RealFace(row["file"], path, points)
+                    yield _RealFace(row["file"], row.get("group_foamliu") or row["file"], path, points)
 
 
 Job = tuple[Callable[..., int], tuple]

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..assets.weights import WEIGHTS
 from ..errors import Id2FaceError
 from ..options import PRESETS
 from .outcomes import Product
@@ -36,6 +37,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--no-controls", action="store_true")
     p.add_argument("--cache", type=Path, help="folder of the judges' embeddings of real faces (default: --output)")
     p.add_argument("--model-dir", type=Path)
+    p.add_argument("--weights", type=Path, help="folder that `id2face train` exported (default: the bundled weights)")
     p.add_argument("--device", default="auto")
     return p
 
@@ -57,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not args.controls_only:
             from ..pipeline import Anonymizer
 
-            product = Anonymizer.from_pretrained(args.model_dir, device=args.device)
+            product = Anonymizer.from_pretrained(args.model_dir, device=args.device, weights=args.weights or WEIGHTS)
         evaluate(plan, product)
     except Id2FaceError as error:
         print(error, file=sys.stderr)

@@ -192,7 +192,9 @@ RUNGS: dict[str, dict[str, Any]] = {
             "vae": {"batch": 64, "steps": 80}, "vae_width": 128, "latent_dim": 32,
         },
         "prior": {"share": 0.05, "surrogate_width": 128, "surrogate": {"batch": 64, "steps": 80}},
-        "recomposer": {"share": 0.15, "width": 64, "depth": 2, "heads": 2, "denoiser": {"batch": 32, "learning_rate": 2e-3, "steps": 100}},
+        "recomposer": {
+            "share": 0.15, "width": 64, "depth": 2, "heads": 2, "denoiser": {"batch": 32, "learning_rate": 2e-3, "steps": 100},
+        },
     },
     # hours on a CPU: the bundled weights
     "cpu": {},

@@ -84,7 +84,11 @@ def portrait(file: str) -> np.ndarray:
 
 
 def render(latent: Tensor) -> np.ndarray:
-    """A neutral portrait of a latent [L]: its own age, sex and skin, everything else as faces are on average."""
+    """A neutral portrait of a latent [L]: its own age, sex and skin, everything else as faces are on average.
+
+    Raises:
+        ConfigError: a latent of another model. FaceRejectedError: it shows no face.
+    """
     import torch
 
     from id2face_core.attributes.vector import index
@@ -93,7 +97,9 @@ def render(latent: Tensor) -> np.ndarray:
     from .model import shared_model
 
     parts = shared_model().ready()
-    mean = parts.recomposer.mean
+    mean, wanted = parts.recomposer.mean, parts.traits.weight.shape[0]
+    if latent.numel() != wanted:
+        raise ConfigError(f"this identity has {latent.numel()} numbers and the model's have {wanted}; it is of another model")
     average = mean.centre[latent.numel() :].cpu().clone()
     for name in ("yaw", "pitch", "gaze_x", "gaze_y", "glasses"):
         average[index(name)] = 0

@@ -71,17 +71,18 @@ def clean(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def crowd(count: int) -> tuple[torch.Tensor, Any]:
-    """A picture with `count` faces, as Detect & Align Faces would have found them; the last cannot be read."""
+    """A picture with `count` faces, as Detect & Align Faces would have found them: one too many, and the last unreadable."""
     from id2face_core.faces.types import Face
 
     types = room("types")
     across = 10
     picture = np.random.default_rng(0).integers(0, 255, (64 * (count // across + 1), 64 * across, 3), dtype=np.uint8)
     found = []
+    states = {count - 1: ("rejected", "too_small"), count - 2: ("skipped", "beyond max_faces")}
     for i in range(count):
         x, y = 64.0 * (i % across), 64.0 * (i // across)
         face = Face(np.array([x + 8, y + 8, x + 56, y + 56], np.float32), np.zeros((5, 2), np.float32), 0.9)
-        found.append(types.Found(face, "rejected" if i == count - 1 else "chosen", "too_small" if i == count - 1 else ""))
+        found.append(types.Found(face, *states.get(i, ("chosen", ""))))
     return torch.from_numpy(picture)[None].float() / 255, types.Faces([found], picture.shape[:2], [b""])
 
 
@@ -91,8 +92,8 @@ def label(tile: Any) -> str:
 
 def open_picker(surface: Surface, count: int = 4) -> Any:
     surface.load(template("composable"), DETECT)
-    tiles = surface.page.locator(".id2face-tile")
-    surface.page.locator(".id2face-grid").wait_for()
+    tiles = surface.page.locator(".id2-tile")
+    surface.page.locator(".id2-grid").wait_for()
     surface.served.executed(DETECT, room("panels").faces_panel(*crowd(count)))
     tiles.nth(count - 1).wait_for(state="attached")
     return tiles
@@ -101,6 +102,7 @@ def open_picker(surface: Surface, count: int = 4) -> Any:
 def test_faces_are_picked_by_mouse_touch_and_keys_and_the_choice_survives(surface: Surface) -> None:
     page, tiles = surface.page, open_picker(surface)
     assert tiles.nth(0).get_attribute("aria-checked") == "true" and "too small" in label(tiles.nth(3))
+    assert "stays as it is (beyond max_faces)" in label(tiles.nth(2))
     tiles.nth(1).click()
     assert surface.widget(DETECT, "exclude") == "1" and "stays" in label(tiles.nth(1))
     tiles.nth(2).tap()
@@ -109,8 +111,8 @@ def test_faces_are_picked_by_mouse_touch_and_keys_and_the_choice_survives(surfac
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Space")
-    assert surface.widget(DETECT, "exclude") == "1" and page.locator(".id2face-tile:focus").get_attribute("data-face") == "2"
-    assert "4 faces, 1" in (page.locator(".id2face-panel [role=status]").first.text_content() or "")
+    assert surface.widget(DETECT, "exclude") == "1" and page.locator(".id2-tile:focus").get_attribute("data-face") == "2"
+    assert "4 faces, 2" in (page.locator(".id2-panel [role=status]").first.text_content() or "")
     stored = surface.run("return JSON.parse(JSON.stringify(graph.serialize()))")
     surface.load(stored, DETECT)
     assert surface.widget(DETECT, "exclude") == "1"
@@ -121,11 +123,11 @@ def test_faces_are_picked_by_mouse_touch_and_keys_and_the_choice_survives(surfac
 
 def test_originals_are_fetched_only_when_the_user_asks(surface: Surface) -> None:
     tiles = open_picker(surface)
-    surface.until("[...document.querySelectorAll('.id2face-tile img')].filter((i) => i.naturalWidth).length === 4")
+    surface.until("[...document.querySelectorAll('.id2-tile img')].filter((i) => i.naturalWidth).length === 4")
     asked = [method for method, url in surface.requests if "/id2face/pictures/" in url]
     assert asked == ["GET"] * 4
     surface.page.get_by_role("button", name="Show the originals").click()
-    surface.until("[...document.querySelectorAll('.id2face-tile img')].every((i) => i.src.startsWith('blob:'))")
+    surface.until("[...document.querySelectorAll('.id2-tile img')].every((i) => i.src.startsWith('blob:'))")
     assert [method for method, url in surface.requests if "/id2face/pictures/" in url].count("POST") == 4
     surface.page.get_by_role("button", name="Hide the originals").click()
     assert tiles.nth(0).locator("img[src^=blob]").count() == 0
@@ -134,7 +136,7 @@ def test_originals_are_fetched_only_when_the_user_asks(surface: Surface) -> None
 def test_a_hundred_faces_cost_less_than_a_frame(surface: Surface, record_property: Any) -> None:
     open_picker(surface, 100)
     times = surface.page.evaluate("""() => {
-      const grid = document.querySelector('.id2face-grid'), times = [];
+      const grid = document.querySelector('.id2-grid'), times = [];
       for (let i = 0; i < 100; i++) {
         const start = performance.now();
         grid.children[i].click();
@@ -166,7 +168,7 @@ def test_the_gauge_says_it_in_words_and_the_original_waits(surface: Surface, pas
     meter = panel.get_by_role("meter", name="dlib")
     value = float(meter.get_attribute("aria-valuenow") or "nan")
     assert (value < 0.5) == passed and ("passed" if passed else "failed") in (meter.get_attribute("aria-valuetext") or "")
-    before = panel.locator("img.id2face-before")
+    before = panel.locator("img.id2-before")
     assert not before.is_visible() and not [m for m, url in surface.requests if m == "POST" and "/id2face/pictures" in url]
     panel.get_by_role("button", name="Compare with the original").click()
     before.wait_for()
@@ -189,7 +191,7 @@ def test_the_save_node_shows_the_verdict_and_what_was_covered(surface: Surface) 
     surface.served.executed(SAVE, {"images": [{"filename": "saved.jpg", "subfolder": "", "type": "output"}]})
     panel.get_by_text("1 × covered: too small").wait_for()
     assert "Passed" in (panel.get_by_role("status").text_content() or "")
-    surface.until("document.querySelector('.id2face-compare img').naturalWidth > 0")
+    surface.until("document.querySelector('.id2-compare img').naturalWidth > 0")
 
 
 def with_stock_savers() -> dict[str, Any]:
@@ -212,19 +214,19 @@ def with_stock_savers() -> dict[str, Any]:
 
 def test_stock_savers_on_face_paths_are_warned_of_and_exchanged_by_one_click(surface: Surface) -> None:
     surface.load(with_stock_savers(), 3)
-    badges = surface.page.locator(".id2face-badge")
-    surface.until("document.querySelectorAll('.id2face-badge').length === 2")
+    badges = surface.page.locator(".id2-badge")
+    surface.until("document.querySelectorAll('.id2-badge').length === 2")
     assert "file name" in (badges.first.text_content() or "")
     stored = surface.run("return JSON.parse(JSON.stringify(graph.serialize()))")
     assert next(n for n in stored["nodes"] if n["id"] == 3)["widgets_values"] == ["family"]
     assert "id2face_warning" not in json.dumps(surface.run("return (await app.graphToPrompt()).output"))
     surface.setting("ID2Face.Warnings.Savers", False)
-    surface.until("document.querySelectorAll('.id2face-badge').length === 0")
+    surface.until("document.querySelectorAll('.id2-badge').length === 0")
     surface.setting("ID2Face.Warnings.Savers", True)
-    surface.until("document.querySelectorAll('.id2face-badge').length === 2")
+    surface.until("document.querySelectorAll('.id2-badge').length === 2")
     surface.focus(3)
     badges.first.get_by_role("button").click()
-    surface.until("document.querySelectorAll('.id2face-badge').length === 1")
+    surface.until("document.querySelectorAll('.id2-badge').length === 1")
     assert sorted(surface.types()) == ["ID2FaceAnonymize", "ID2FaceSaveImage", "LoadImage", "PreviewImage", "PreviewImage"]
     surface.run("await app.extensionManager.command.execute('ID2Face.Swap')")
     assert sorted(surface.types()).count("PreviewImage") == 1
@@ -239,7 +241,7 @@ def test_the_exported_copy_is_that_of_the_python_function(surface: Surface, tmp_
     graph["nodes"][1] |= {"title": "canary-title"}
     graph["groups"] = [{"id": 1, "title": "canary-group", "bounding": [0, 0, 300, 300]}]
     surface.load(graph)
-    surface.until("document.querySelectorAll('.id2face-badge').length === 2")
+    surface.until("document.querySelectorAll('.id2-badge').length === 2")
     surface.page.wait_for_timeout(500)
     original = surface.run("return JSON.parse(JSON.stringify(graph.serialize()))")
     assert "canary-title" in json.dumps(original) and "photo.jpg" in json.dumps(original)
@@ -285,10 +287,10 @@ def identities(pack: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pa
 
 def test_identities_are_renamed_blended_locked_and_deleted(surface: Surface, identities: Path) -> None:
     page = surface.page
-    surface.run("await app.extensionManager.command.execute('ID2Face.Gallery')")
-    cards = page.locator(".id2face-gallery li")
-    surface.until("document.querySelectorAll('.id2face-gallery li').length === 3")
-    surface.until("[...document.querySelectorAll('.id2face-gallery img')].every((i) => i.naturalWidth)")
+    surface.run("await app.extensionManager.command.execute('Workspace.ToggleSidebarTab.id2face-gallery')")
+    cards = page.locator(".id2-gallery li")
+    surface.until("document.querySelectorAll('.id2-gallery li').length === 3")
+    surface.until("[...document.querySelectorAll('.id2-gallery img')].every((i) => i.naturalWidth)")
     assert cards.nth(2).get_by_role("checkbox").is_disabled() and cards.nth(2).locator("img").count() == 0
 
     cards.nth(0).get_by_role("button", name="Rename").click()
@@ -316,7 +318,7 @@ def test_identities_are_renamed_blended_locked_and_deleted(surface: Surface, ide
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     mixed.wait_for(state="detached")
     assert not (identities / "mixed_00001.safetensors").exists()
-    surface.run("await app.extensionManager.command.execute('ID2Face.Gallery')")
+    surface.run("await app.extensionManager.command.execute('Workspace.ToggleSidebarTab.id2face-gallery')")
 
 
 @pytest.mark.parametrize("palette", ["dark", "light"])
@@ -326,23 +328,23 @@ def test_panels_dialogs_and_the_gallery_are_accessible(surface: Surface, identit
     surface.setting("Comfy.ColorPalette", palette)
     try:
         open_picker(surface)
-        assert surface.accessible(".id2face-panel") == []
+        assert surface.accessible(".id2-panel") == []
         surface.load(with_stock_savers(), 3)
-        surface.page.locator(".id2face-badge").first.wait_for()
-        assert surface.accessible(".id2face-badge") == []
+        surface.page.locator(".id2-badge").first.wait_for()
+        assert surface.accessible(".id2-badge") == []
         surface.load(template("privacy check"), CHECK)
         surface.page.get_by_role("region", name="Privacy gauge").wait_for()
         surface.served.executed(CHECK, check_output(False))
         surface.page.get_by_role("meter").first.wait_for()
-        assert surface.accessible(".id2face-panel") == []
+        assert surface.accessible(".id2-panel") == []
         surface.run("app.extensionManager.command.execute('ID2Face.Share')")
         surface.page.get_by_role("dialog").get_by_text("seed: a seed").wait_for()
-        assert surface.accessible(".id2face-dialog") == []
+        assert surface.accessible(".id2-dialog") == []
         surface.page.keyboard.press("Escape")
-        surface.run("await app.extensionManager.command.execute('ID2Face.Gallery')")
-        surface.page.locator(".id2face-gallery li").first.wait_for()
-        assert surface.accessible(".id2face-side") == []
-        surface.run("await app.extensionManager.command.execute('ID2Face.Gallery')")
+        surface.run("await app.extensionManager.command.execute('Workspace.ToggleSidebarTab.id2face-gallery')")
+        surface.page.locator(".id2-gallery li").first.wait_for()
+        assert surface.accessible(".id2-side") == []
+        surface.run("await app.extensionManager.command.execute('Workspace.ToggleSidebarTab.id2face-gallery')")
     finally:
         surface.setting("Comfy.ColorPalette", "dark")
 
@@ -353,7 +355,7 @@ def test_commands_menu_settings_badge_and_help_are_there(surface: Surface) -> No
       settings: Object.keys(app.extensionManager.setting.settings ?? {}).filter((s) => s.startsWith('ID2Face.')),
       badges: app.extensions.find((e) => e.name === 'ID2Face').aboutPageBadges.length,
       help: await (await fetch('/extensions/id2face/docs/ID2FaceAnonymize.md')).text() }""")
-    assert sorted(found["commands"]) == ["ID2Face.Gallery", "ID2Face.Share", "ID2Face.Swap"]
+    assert sorted(found["commands"]) == ["ID2Face.Share", "ID2Face.Swap"]
     assert found["badges"] == 1 and found["help"].startswith("# Anonymize Faces")
 
 

@@ -13,9 +13,6 @@ from .session import Session, colours, listed, pair, whole
 
 SUBGRAPH_ID = "00000000-0000-4000-8000-{:012d}"
 GROUP_NODES = "the workflow has group nodes, which hold further graphs; convert them to subgraphs first"
-ROOT = {"last_node_id", "last_link_id", "nodes", "links", "groups", "config", "extra", "version", "revision", "definitions",
-        "state"}  # fmt: skip
-
 
 @dataclass(frozen=True)
 class Scope:
@@ -47,7 +44,7 @@ def clean_graph(session: Session, document: Mapping[str, Any]) -> dict[str, Any]
     if document.get("id"):
         session.remove("", "", "id", "id")
     more = set(extra) - {"ds", "frontendVersion"} if isinstance(extra, Mapping) else extra
-    if more or document.get("config") or set(document) - ROOT - {"id"}:
+    if more or document.get("config") or set(document) - session.rules.root:
         session.remove("", "", "extra", "extra")
     body = _body(session, document, subgraphs, "")
     out = {

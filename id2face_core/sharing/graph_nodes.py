@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .rules import CONTROL, IDENTIFIER, Node, Rule, clean_value
+from .rules import IDENTIFIER, Node, Rule, clean_value
 from .session import UNKNOWN, Session, colours, listed, pair, whole
 
 if TYPE_CHECKING:
     from .graph import Scope, Subgraph
 
-KEPT = {"id", "type", "pos", "size", "flags", "order", "mode", "inputs", "outputs", "properties", "color", "bgcolor", "title",
-        "widgets_values", "showAdvanced", "localized_name"}  # fmt: skip
 NAME_FOR_SEARCH = "Node name for S&R"
 
 
@@ -58,7 +56,7 @@ def _note_rest(session: Session, raw: Mapping[str, Any], where: str, kind: str, 
         for name, value in properties.items()
     ):
         session.remove(where, kind, "properties", "property")
-    if set(raw) - KEPT:
+    if set(raw) - session.rules.node:
         session.remove(where, kind, "more", "preview")
 
 
@@ -126,7 +124,7 @@ def _values(session: Session, scope: Scope, number: int, known: Node, kind: str,
         values.append(value)
         session.note(where, kind, rule, rule.name, what)
         if own.control:
-            has = bool(queue) and isinstance(queue[0], str) and queue[0] in CONTROL
+            has = bool(queue) and isinstance(queue[0], str) and queue[0] in session.rules.control
             values.append(queue.pop(0) if has else "fixed")
     for value in known.extra:
         if queue:

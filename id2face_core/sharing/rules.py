@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 TABLE = Path(__file__).with_name("nodes.json")
-CONTROL = ("fixed", "increment", "decrement", "randomize")
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_ .:+-]{0,63}")
 # What was removed, in words. The browser has the same codes in its locales.
 WORDS = {
@@ -52,11 +51,18 @@ class Node:
 
 @dataclass(frozen=True)
 class Rules:
-    """All known nodes and types of wires. dropped: nodes that are notes and nothing else."""
+    """All known nodes and types of wires.
+
+    dropped: nodes that are notes and nothing else; control: values of "control after generate"; root, node: entries of a
+    graph and of a node whose removal is not worth a word.
+    """
 
     nodes: Mapping[str, Node]
     types: frozenset[str]
     dropped: tuple[str, ...]
+    control: tuple[str, ...]
+    root: frozenset[str]
+    node: frozenset[str]
     names: frozenset[str] = field(default_factory=frozenset)  # of all sockets and widgets
 
 
@@ -84,7 +90,10 @@ def rules_from(table: Mapping[str, Any]) -> Rules:
         for kind, entry in table["nodes"].items()
     }  # fmt: skip
     names = {n for node in nodes.values() for n in (*node.inputs, *node.outputs, *(w.name for w in node.widgets))}
-    return Rules(nodes, frozenset(table["types"]), tuple(table["dropped"]), frozenset(names))
+    return Rules(
+        nodes, frozenset(table["types"]), tuple(table["dropped"]), tuple(table["control"]), frozenset(table["root"]),
+        frozenset(table["node"]), frozenset(names),
+    )  # fmt: skip
 
 
 @cache

@@ -22,6 +22,11 @@ CORE = (
     "SetLatentNoiseMask", "InpaintModelConditioning", "PrimitiveInt", "PrimitiveFloat", "PrimitiveBoolean", "PrimitiveString",
     "PrimitiveStringMultiline", "DifferentialDiffusion", "LatentUpscale", "LatentUpscaleBy",
 )  # fmt: skip
+CONTROL = ["fixed", "increment", "decrement", "randomize"]
+# Entries of a graph and of a node that are read, or whose loss tells nothing; all others are reported as removed.
+ROOT = "id last_node_id last_link_id nodes links groups config extra version revision definitions state".split()
+NODE = """id type pos size flags order mode inputs outputs properties color bgcolor title widgets_values showAdvanced
+    localized_name""".split()
 WIDGETS = ("INT", "FLOAT", "BOOLEAN", "STRING", "COMBO")
 SEEDS = ("seed", "noise_seed")
 # names of choices that are names of files, whatever files there were when the table was written
@@ -46,7 +51,8 @@ def table(info: Mapping[str, Any]) -> dict[str, Any]:
     nodes["Reroute"] = {"widgets": [], "inputs": [""], "outputs": [""]}
     nodes["PrimitiveNode"] = {"widgets": [{"name": "value", "kind": "linked", "control": True}], "inputs": [], "outputs": []}
     types = {"*", "COMBO", *(t for kind in known for t in _types(info[kind]))}
-    return {"nodes": nodes, "types": sorted(types), "dropped": ["Note", "MarkdownNote"]}
+    return {"nodes": nodes, "types": sorted(types), "dropped": ["Note", "MarkdownNote"], "control": CONTROL, "root": ROOT,
+            "node": NODE}  # fmt: skip
 
 
 def entry(kind: str, definition: Mapping[str, Any]) -> dict[str, Any]:

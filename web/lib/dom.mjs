@@ -1,30 +1,37 @@
 // Small helpers for elements. Everything is made with these: no markup from strings, so that no text becomes code.
 
+import { t } from "./text.mjs";
+
 /**
- * An element. Properties that start with "on" are listeners, with "aria" or "data-" attributes.
+ * An element. "div.grid" is a div of our class "id2-grid". Properties that start with "on" are listeners.
  * @template {keyof HTMLElementTagNameMap} K
- * @param {K} tag @param {Record<string, any>} [properties] @param {...(Node | string | null | undefined | false)} children
+ * @param {K | `${K}.${string}`} what @param {Record<string, any>} [properties] @param {...(Node | string | null | false)} children
  * @returns {HTMLElementTagNameMap[K]}
  */
-export function h(tag, properties = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(properties)) {
-    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-    else if (/^(aria-|data-|role$|for$|list$)/.test(name)) element.setAttribute(name, String(value));
-    else if (value !== undefined) Object.assign(element, { [name]: value });
-  }
-  element.append(...children.filter((child) => child !== null && child !== undefined && child !== false).map((child) => child));
-  return element;
+export function h(what, properties = {}, ...children) {
+	const [tag, ...classes] = what.split(".");
+	const element = document.createElement(/** @type {K} */ (tag));
+	element.classList.add(...classes.map((name) => `id2-${name}`));
+	for (const [name, value] of Object.entries(properties)) {
+		if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+		else if (/^(aria-|data-|role$|for$|list$)/.test(name)) element.setAttribute(name, String(value));
+		else if (value !== undefined) Object.assign(element, { [name]: value });
+	}
+	element.append(...children.filter((child) => child !== null && child !== false));
+	return element;
 }
 
-/** A button. @param {string} label @param {() => unknown} act @param {Record<string, any>} [more] */
+/** A button. @param {string} label key of a text, or a sign @param {() => unknown} act @param {Record<string, any>} [more] */
 export const button = (label, act, more = {}) =>
-  h("button", { type: "button", className: "id2face-button", onclick: act, ...more }, label);
+	h("button.button", { type: "button", onclick: act, ...more }, t(label));
+
+/** The button of a dialog that does what the dialog is for. @param {string} label @param {() => unknown} act */
+export const mainButton = (label, act) => h("button.button.main", { type: "button", onclick: act }, t(label));
 
 /** Take our style sheet into the page, once. */
 export function addStyle() {
-  const href = new URL("../id2face.css", import.meta.url).href;
-  if (!document.querySelector(`link[href="${href}"]`)) document.head.append(h("link", { rel: "stylesheet", href }));
+	const href = new URL("../id2face.css", import.meta.url).href;
+	if (!document.querySelector(`link[href="${href}"]`)) document.head.append(h("link", { rel: "stylesheet", href }));
 }
 
 /**
@@ -33,24 +40,22 @@ export function addStyle() {
  * @returns {Promise<string>}
  */
 export function dialog(title, fill) {
-  return new Promise((resolve) => {
-    const id = `id2face-title-${Math.random().toString(36).slice(2)}`;
-    const box = h("dialog", { className: "id2face-dialog", "aria-labelledby": id });
-    box.append(h("h2", { id }, title), ...fill((answer) => box.close(answer)));
-    for (const kind of ["keydown", "keyup", "paste", "copy"]) box.addEventListener(kind, (event) => event.stopPropagation());
-    box.addEventListener("close", () => {
-      box.remove();
-      resolve(box.returnValue);
-    });
-    document.body.append(box);
-    box.showModal();
-  });
+	return new Promise((resolve) => {
+		const box = contain(h("dialog.dialog", { "aria-label": title }, h("h2", {}, title)));
+		box.append(...fill((answer) => box.close(answer)));
+		box.addEventListener("close", () => {
+			box.remove();
+			resolve(box.returnValue);
+		});
+		document.body.append(box);
+		box.showModal();
+	});
 }
 
-/** Keep the canvas from taking what happens in a panel. @param {HTMLElement} element */
+/** Keep the canvas from taking what happens in an element. @template {HTMLElement} E @param {E} element */
 export function contain(element) {
-  for (const kind of ["pointerdown", "keydown", "wheel", "contextmenu", "dblclick"]) {
-    element.addEventListener(kind, (event) => event.stopPropagation());
-  }
-  return element;
+	for (const kind of ["pointerdown", "keydown", "keyup", "wheel", "contextmenu", "dblclick", "paste", "copy"]) {
+		element.addEventListener(kind, (event) => event.stopPropagation());
+	}
+	return element;
 }

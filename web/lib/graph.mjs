@@ -1,81 +1,77 @@
 // Questions about the graph on the canvas.
 import { app } from "../../../scripts/app.js";
 
-/** @typedef {any} GraphNode a node of LiteGraph: its types differ from version to version of the page */
-
 /** The whole graph, also while a subgraph is open. @returns {any} */
 export const rootGraph = () => /** @type {any} */ (app).rootGraph ?? app.graph;
 
-/** All nodes, those in subgraphs too. @param {any} [graph] @returns {GraphNode[]} */
+/** All nodes, those in subgraphs too. @returns {any[]} */
 export function allNodes(graph = rootGraph()) {
-  return [...(graph?.nodes ?? graph?._nodes ?? [])].flatMap((node) => [node, ...(node.subgraph ? allNodes(node.subgraph) : [])]);
+	return [...(graph?.nodes ?? graph?._nodes ?? [])].flatMap((node) => [node, ...(node.subgraph ? allNodes(node.subgraph) : [])]);
 }
 
-/** The node's type, as the server knows it. @param {GraphNode} node @returns {string} */
+/** The node's type, as the server knows it. @returns {string} */
 export const typeOf = (node) => node.comfyClass ?? node.type ?? "";
 
-/** Nodes whose output flows into this one, nearest first. @param {GraphNode} node @returns {GraphNode[]} */
+/** Nodes whose output flows into this one, nearest first. @returns {any[]} */
 export function upstream(node) {
-  const found = new Set();
-  const queue = [node];
-  for (const current of queue) {
-    for (let i = 0; i < (current.inputs?.length ?? 0); i++) {
-      const source = current.getInputNode?.(i);
-      if (source && !found.has(source)) {
-        found.add(source);
-        queue.push(source);
-      }
-    }
-  }
-  return [...found];
+	const found = new Set();
+	const queue = [node];
+	for (const current of queue) {
+		for (let i = 0; i < (current.inputs?.length ?? 0); i++) {
+			const source = current.getInputNode?.(i);
+			if (source && !found.has(source)) {
+				found.add(source);
+				queue.push(source);
+			}
+		}
+	}
+	return [...found];
 }
 
-/** Whether faces of a photograph flow through a node. @param {GraphNode} node @returns {boolean} */
+/** Whether faces of a photograph flow through a node. @returns {boolean} */
 const touchesFaces = (node) => typeOf(node).startsWith("ID2Face") || (node.subgraph && allNodes(node.subgraph).some(touchesFaces));
 
-/** Whether what comes into a node went through one of ours. @param {GraphNode} node */
+/** Whether what comes into a node went through one of ours. */
 export const onFacePath = (node) => upstream(node).some(touchesFaces);
 
-/** A widget by name. @param {GraphNode} node @param {string} name @returns {any} */
-export const widget = (node, name) => node.widgets?.find((/** @type {any} */ w) => w.name === name);
+/** A widget by name. @param {string} name @returns {any} */
+export const widget = (node, name) => node.widgets?.find((w) => w.name === name);
 
-/** Set a widget as if the user had. @param {GraphNode} node @param {string} name @param {unknown} value */
+/** Set a widget as if the user had. @param {string} name @param {unknown} value */
 export function setWidget(node, name, value) {
-  const one = widget(node, name);
-  if (!one || one.value === value) return;
-  one.value = value;
-  one.callback?.(value);
-  node.graph?.setDirtyCanvas?.(true, true);
-  node.graph?.change?.();
+	const one = widget(node, name);
+	if (!one || one.value === value) return;
+	one.value = value;
+	one.callback?.(value);
+	node.graph?.setDirtyCanvas?.(true, true);
+	node.graph?.change?.();
 }
 
 /**
  * Put an element into a node, in the classic canvas and in Nodes 2.0. It is neither stored nor sent.
- * @param {GraphNode} node @param {string} name @param {HTMLElement} element @param {() => number} height
+ * @param {string} name @param {HTMLElement} element @param {number} height
  */
 export function addPanel(node, name, element, height) {
-  const panel = node.addDOMWidget(name, "id2face", element, {
-    serialize: false, hideOnZoom: false, getMinHeight: height, getMaxHeight: height, getValue: () => "", setValue: () => {},
-  }); // prettier-ignore
-  panel.serialize = false;
-  refit(node);
-  return panel;
+	const high = () => height;
+	const panel = node.addDOMWidget(name, "id2face", element, { serialize: false, hideOnZoom: false, getMinHeight: high, getMaxHeight: high });
+	panel.serialize = false;
+	refit(node);
 }
 
-/** Let a node be as high as its panels want. @param {GraphNode} node */
+/** Let a node be as high as its panels want. */
 export function refit(node) {
-  requestAnimationFrame(() => {
-    const least = node.computeSize?.();
-    if (least && node.size[1] < least[1]) node.setSize?.([Math.max(node.size[0], least[0]), least[1]]);
-    node.graph?.setDirtyCanvas?.(true, true);
-  });
+	requestAnimationFrame(() => {
+		const least = node.computeSize?.();
+		if (least && node.size[1] < least[1]) node.setSize?.([Math.max(node.size[0], least[0]), least[1]]);
+		node.graph?.setDirtyCanvas?.(true, true);
+	});
 }
 
-/** Call `act` with what the server sends after a run. @param {GraphNode} node @param {(output: any) => void} act */
+/** Call `act` with what the server sends after a run. @param {(output: any) => void} act */
 export function afterRun(node, act) {
-  const before = node.onExecuted;
-  node.onExecuted = function (/** @type {any} */ output) {
-    before?.apply(this, arguments);
-    act(output);
-  };
+	const before = node.onExecuted;
+	node.onExecuted = function (output) {
+		before?.apply(this, arguments);
+		act(output);
+	};
 }

@@ -7,7 +7,7 @@ let all = {};
 
 /** Fetch the texts once. */
 export async function loadTexts() {
-  all = await (await api.fetchApi("/i18n")).json();
+	all = await (await api.fetchApi("/i18n")).json();
 }
 
 /** A text in the language of the page, in English where that lacks it. @param {string} key @returns {string | undefined} */
@@ -15,7 +15,7 @@ const word = (key) => all[app.extensionManager?.setting?.get?.("Comfy.Locale") ?
 
 /** A text with its {holes} filled. @param {string} key @param {Record<string, unknown>} [holes] */
 export function t(key, holes = {}) {
-  return (word(key) ?? key).replace(/\{(\w+)\}/g, (_, name) => String(holes[name] ?? ""));
+	return (word(key) ?? key).replace(/\{(\w+)\}/g, (_, name) => String(holes[name] ?? ""));
 }
 
 /** A text, or the word itself where there is none: for codes that the server may add. @param {string} group @param {string} code */

@@ -2,169 +2,160 @@
 import { api } from "../../../scripts/api.js";
 import { button, contain, h } from "../lib/dom.mjs";
 import { addPanel, afterRun, refit, setWidget, widget } from "../lib/graph.mjs";
+import { originalOf } from "../lib/server.mjs";
 import { reason, t } from "../lib/text.mjs";
 
-/** @typedef {{frame: number, face: number, status: string, reason: string, picture: number | null}} FaceRow */
-/** @typedef {{pictures: string, frames: number, faces: FaceRow[]}} FacesPanel */
-
-const HEIGHT = 250;
 /** @param {unknown} text */
 const numbers = (text) => String(text ?? "").split(",").filter((s) => s.trim() !== "").map(Number).filter(Number.isInteger);
 
+/** Whether max_faces or the mask has kept a face out. @param {FaceRow} row */
+const elsewhere = (row) => row.status === "skipped" && row.reason !== "not selected";
+
 export class FacePicker {
-  /** @param {any} node */
-  constructor(node) {
-    this.node = node;
-    this.frame = 0;
-    this.clear = false;
-    this.panel = /** @type {FacesPanel | null} */ (null);
-    this.urls = /** @type {string[]} */ ([]);
-    this.states = /** @type {string[]} */ ([]); // what the tiles say now: only those that change are touched
-    this.grid = h("div", { className: "id2face-grid", role: "group", "aria-label": t("picker_title") });
-    this.say = h("div", { className: "id2face-say", role: "status" });
-    this.bar = h("div", { className: "id2face-bar" });
-    this.root = contain(h("div", { className: "id2face-panel" }, this.bar, this.grid, this.say));
-    this.grid.addEventListener("keydown", (event) => this.key(event));
-    this.seen = new IntersectionObserver((entries) => entries.forEach((e) => e.isIntersecting && this.load(e.target)), { root: this.grid });
-    addPanel(node, "face_picker", this.root, () => HEIGHT);
-    afterRun(node, (output) => this.show(output?.id2face_faces?.[0] ?? null));
-    for (const name of ["include", "exclude"]) {
-      const own = widget(node, name);
-      const before = own?.callback;
-      if (own) own.callback = (/** @type {any[]} */ ...rest) => (before?.apply(own, rest), this.mark());
-    }
-    this.show(null);
-  }
+	constructor(node) {
+		this.node = node;
+		this.frame = 0;
+		this.clear = false;
+		this.panel = /** @type {FacesPanel | null} */ (null);
+		this.urls = /** @type {string[]} */ ([]);
+		this.states = /** @type {string[]} */ ([]); // what the tiles say now: only those that change are touched
+		this.grid = h("div.grid", { role: "group", "aria-label": t("picker_title") });
+		this.say = h("div.say", { role: "status" });
+		this.bar = h("div.bar", {});
+		this.step = h("input", { type: "range", min: "0", value: "0", oninput: () => ((this.frame = Number(this.step.value)), this.draw()) });
+		const root = contain(h("div.panel", {}, this.bar, this.step, this.grid, this.say));
+		this.grid.addEventListener("keydown", (event) => this.key(event));
+		this.seen = new IntersectionObserver((entries) => entries.forEach((e) => e.isIntersecting && this.load(e.target)), { root: this.grid });
+		addPanel(node, "face_picker", root, 250);
+		afterRun(node, (output) => this.show(output?.id2face_faces?.[0] ?? null));
+		for (const name of ["include", "exclude"]) {
+			const own = widget(node, name);
+			const before = own?.callback;
+			if (own) own.callback = (...rest) => (before?.apply(own, rest), this.mark());
+		}
+		this.show(null);
+	}
 
-  /** @param {FacesPanel | null} panel */
-  show(panel) {
-    this.panel = panel;
-    this.frame = Math.min(this.frame, Math.max(0, (panel?.frames ?? 1) - 1));
-    this.draw();
-    refit(this.node);
-  }
+	/** @param {FacesPanel | null} panel */
+	show(panel) {
+		this.panel = panel;
+		this.frame = Math.min(this.frame, (panel?.frames ?? 1) - 1);
+		this.draw();
+		refit(this.node);
+	}
 
-  /** Rows of the frame that is shown. */
-  rows() {
-    return (this.panel?.faces ?? []).filter((row) => row.frame === this.frame);
-  }
+	/** Rows of the frame that is shown. */
+	rows() {
+		return (this.panel?.faces ?? []).filter((row) => row.frame === this.frame);
+	}
 
-  draw() {
-    this.seen.disconnect();
-    this.urls.splice(0).forEach((url) => URL.revokeObjectURL(url));
-    const many = (this.panel?.frames ?? 0) > 1;
-    this.bar.replaceChildren(
-      button(t("picker_all"), () => this.choose("all", "")),
-      button(t("picker_none"), () => this.choose("all", this.rows().map((r) => r.face).join(","))),
-      button(t(this.clear ? "picker_hide" : "picker_show"), () => this.reveal(), { "aria-pressed": this.clear, disabled: !this.panel }),
-      ...(many ? [this.stepper()] : []),
-    );
-    this.states = [];
-    this.grid.replaceChildren(...this.rows().map((row, i) => this.tile(row, i)));
-    this.mark();
-  }
+	draw() {
+		this.seen.disconnect();
+		this.urls.splice(0).forEach((url) => URL.revokeObjectURL(url));
+		const last = (this.panel?.frames ?? 1) - 1;
+		Object.assign(this.step, { max: String(last), hidden: !last, ariaLabel: t("picker_frame", { frame: this.frame, last }) });
+		this.bar.replaceChildren(
+			button("picker_all", () => this.choose("all", "")),
+			button("picker_none", () => this.choose("all", this.rows().map((r) => r.face).join(","))),
+			button(this.clear ? "picker_hide" : "picker_show", () => this.reveal(), { "aria-pressed": this.clear, disabled: !this.panel }),
+		);
+		this.states = [];
+		this.grid.replaceChildren(...this.rows().map((row, i) => this.tile(row, i)));
+		this.mark();
+	}
 
-  stepper() {
-    const go = (/** @type {number} */ by) => {
-      this.frame = Math.min(Math.max(0, this.frame + by), (this.panel?.frames ?? 1) - 1);
-      this.draw();
-    };
-    const text = t("picker_frame", { frame: this.frame, last: (this.panel?.frames ?? 1) - 1 });
-    return h("span", { className: "id2face-step" }, button("‹", () => go(-1), { "aria-label": t("picker_back") }), text,
-      button("›", () => go(1), { "aria-label": t("picker_on") })); // prettier-ignore
-  }
+	/** @param {FaceRow} row @param {number} i */
+	tile(row, i) {
+		const picture = row.picture === null ? null : h("img", { alt: "", width: 64, height: 64, decoding: "async" });
+		const tile = h("button.tile", {
+			type: "button", role: "checkbox", tabIndex: i ? -1 : 0, "data-face": row.face,
+			"data-picture": row.picture ?? "", onclick: () => this.toggle(row.face),
+		}, picture, h("span.number", {}, String(row.face)), h("span.state", {}));
+		if (picture) this.seen.observe(tile);
+		return tile;
+	}
 
-  /** @param {FaceRow} row @param {number} i */
-  tile(row, i) {
-    const picture = row.picture === null ? null : h("img", { alt: "", width: 64, height: 64, decoding: "async" });
-    const tile = h("button", {
-      type: "button", className: "id2face-tile", role: "checkbox", tabIndex: i ? -1 : 0, "data-face": row.face,
-      "data-picture": row.picture ?? "", onclick: () => this.toggle(row.face),
-    }, picture, h("span", { className: "id2face-number" }, String(row.face)), h("span", { className: "id2face-state" })); // prettier-ignore
-    if (picture) this.seen.observe(tile);
-    return tile;
-  }
+	/** Fetch a thumbnail when it is looked at: coarse, or clear when the user asked for it. @param {Element} tile */
+	async load(tile) {
+		this.seen.unobserve(tile);
+		const picture = tile.querySelector("img");
+		const path = `/id2face/pictures/${this.panel?.pictures}/${/** @type {HTMLElement} */ (tile).dataset.picture}`;
+		if (!picture) return;
+		if (!this.clear) return void (picture.src = api.apiURL(path));
+		const url = await originalOf(path);
+		if (!url || !this.clear) return;
+		picture.src = url;
+		this.urls.push(url);
+	}
 
-  /** Fetch a thumbnail when it is looked at: coarse, or clear when the user asked for it. @param {Element} tile */
-  async load(tile) {
-    this.seen.unobserve(tile);
-    const picture = tile.querySelector("img");
-    const path = `/id2face/pictures/${this.panel?.pictures}/${/** @type {HTMLElement} */ (tile).dataset.picture}`;
-    if (!picture) return;
-    if (!this.clear) return void (picture.src = api.apiURL(path));
-    const body = JSON.stringify({ clear: true });
-    const answer = await api.fetchApi(path, { method: "POST", headers: { "Content-Type": "application/json" }, body });
-    if (!answer.ok || !this.clear) return;
-    picture.src = URL.createObjectURL(await answer.blob());
-    this.urls.push(picture.src);
-  }
+	reveal() {
+		this.clear = !this.clear;
+		this.draw();
+		/** @type {HTMLElement | undefined} */ (this.bar.children[2])?.focus();
+	}
 
-  reveal() {
-    this.clear = !this.clear;
-    this.draw();
-    /** @type {HTMLElement | undefined} */ (this.bar.children[2])?.focus();
-  }
+	chosen() {
+		const include = String(widget(this.node, "include")?.value ?? "all").trim();
+		const [wanted, without] = [numbers(include), numbers(widget(this.node, "exclude")?.value)];
+		return (/** @type {number} */ face) => (include === "all" || wanted.includes(face)) && !without.includes(face);
+	}
 
-  chosen() {
-    const include = String(widget(this.node, "include")?.value ?? "all").trim();
-    const [wanted, without] = [numbers(include), numbers(widget(this.node, "exclude")?.value)];
-    return (/** @type {number} */ face) => (include === "all" || wanted.includes(face)) && !without.includes(face);
-  }
+	/** @param {number} face */
+	toggle(face) {
+		const include = String(widget(this.node, "include")?.value ?? "all").trim();
+		const without = new Set(numbers(widget(this.node, "exclude")?.value));
+		const wanted = new Set(numbers(include));
+		if (this.chosen()(face)) without.add(face);
+		else {
+			without.delete(face);
+			wanted.add(face);
+		}
+		/** @param {Set<number>} set */
+		const list = (set) => [...set].sort((a, b) => a - b).join(",");
+		this.choose(include === "all" ? "all" : list(wanted), list(without));
+	}
 
-  /** @param {number} face */
-  toggle(face) {
-    const include = String(widget(this.node, "include")?.value ?? "all").trim();
-    const without = new Set(numbers(widget(this.node, "exclude")?.value));
-    const wanted = new Set(numbers(include));
-    if (this.chosen()(face)) without.add(face);
-    else {
-      without.delete(face);
-      wanted.add(face);
-    }
-    /** @param {Set<number>} set */
-    const list = (set) => [...set].sort((a, b) => a - b).join(",");
-    this.choose(include === "all" ? "all" : list(wanted), list(without));
-  }
+	/** @param {string} include @param {string} exclude */
+	choose(include, exclude) {
+		setWidget(this.node, "include", include);
+		setWidget(this.node, "exclude", exclude);
+		this.mark();
+	}
 
-  /** @param {string} include @param {string} exclude */
-  choose(include, exclude) {
-    setWidget(this.node, "include", include);
-    setWidget(this.node, "exclude", exclude);
-    this.mark();
-  }
+	/** Show the choice. Words and a sign beside the colour. */
+	mark() {
+		const chosen = this.chosen();
+		const rows = this.rows();
+		rows.forEach((row, i) => {
+			const tile = this.grid.children[i];
+			const on = chosen(row.face);
+			const covered = row.status === "rejected";
+			const otherwise = elsewhere(row);
+			const why = covered || otherwise ? ` (${reason("why", row.reason)})` : "";
+			const state = t(covered ? "picker_covered" : on && !otherwise ? "picker_replaced" : "picker_kept") + why;
+			if (this.states[i] === on + state) return;
+			this.states[i] = on + state;
+			tile.setAttribute("aria-checked", String(on));
+			tile.setAttribute("aria-label", t("picker_face", { face: row.face, state }));
+			tile.setAttribute("title", state);
+			/** @type {HTMLElement} */ (tile.lastElementChild).textContent = covered ? "▣" : on && !otherwise ? "✓" : "–";
+		});
+		const kept = rows.filter((row) => !chosen(row.face) || elsewhere(row)).length;
+		this.say.textContent = this.panel ? t("picker_count", { faces: rows.length, kept }) : t("picker_run");
+		this.say.classList.toggle("id2-warn", kept > 0);
+	}
 
-  /** Show the choice. Words and a sign beside the colour. */
-  mark() {
-    const chosen = this.chosen();
-    const rows = this.rows();
-    rows.forEach((row, i) => {
-      const tile = this.grid.children[i];
-      const on = chosen(row.face);
-      const covered = row.status === "rejected";
-      const state = covered ? t("picker_covered", { reason: reason("why", row.reason) }) : t(on ? "picker_replaced" : "picker_kept");
-      if (this.states[i] === `${on} ${state}`) return;
-      this.states[i] = `${on} ${state}`;
-      tile.setAttribute("aria-checked", String(on));
-      tile.setAttribute("aria-label", t("picker_face", { face: row.face, state }));
-      tile.setAttribute("title", state);
-      /** @type {HTMLElement} */ (tile.lastElementChild).textContent = covered ? "▣" : on ? "✓" : "–";
-    });
-    const kept = rows.filter((row) => !chosen(row.face)).length;
-    this.say.textContent = this.panel ? t("picker_count", { faces: rows.length, kept }) : t("picker_run");
-    this.say.classList.toggle("id2face-warn", kept > 0);
-  }
-
-  /** Arrows move, Home and End too; space and Enter toggle as buttons do. @param {KeyboardEvent} event */
-  key(event) {
-    const tiles = /** @type {HTMLElement[]} */ ([...this.grid.children]);
-    const at = tiles.indexOf(/** @type {HTMLElement} */ (document.activeElement));
-    const across = Math.max(1, getComputedStyle(this.grid).gridTemplateColumns.split(" ").length);
-    const to = { ArrowRight: at + 1, ArrowLeft: at - 1, ArrowDown: at + across, ArrowUp: at - across, Home: 0, End: tiles.length - 1 }[event.key];
-    if (at < 0 || to === undefined) return;
-    event.preventDefault();
-    const next = tiles[Math.min(Math.max(0, to), tiles.length - 1)];
-    tiles[at].tabIndex = -1;
-    next.tabIndex = 0;
-    next.focus();
-  }
+	/** Arrows move, Home and End too; space and Enter toggle as buttons do. @param {KeyboardEvent} event */
+	key(event) {
+		const tiles = /** @type {HTMLElement[]} */ ([...this.grid.children]);
+		const at = tiles.indexOf(/** @type {HTMLElement} */ (document.activeElement));
+		const across = Math.max(1, getComputedStyle(this.grid).gridTemplateColumns.split(" ").length);
+		const to = { ArrowRight: at + 1, ArrowLeft: at - 1, ArrowDown: at + across, ArrowUp: at - across, Home: 0, End: tiles.length - 1 }[event.key];
+		if (at < 0 || to === undefined) return;
+		event.preventDefault();
+		const next = tiles[Math.min(Math.max(0, to), tiles.length - 1)];
+		tiles[at].tabIndex = -1;
+		next.tabIndex = 0;
+		next.focus();
+	}
 }

@@ -1,51 +1,51 @@
 // Export a workflow that can be given away: says line by line what is gone, then writes a file.
 import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
-import { button, dialog, h } from "../lib/dom.mjs";
+import { button, dialog, h, mainButton } from "../lib/dom.mjs";
 import { rootGraph } from "../lib/graph.mjs";
 import { t } from "../lib/text.mjs";
 import { shareWorkflow } from "../share/clean.mjs";
 
 /** The command. */
 export async function exportShareable() {
-  const table = await (await api.fetchApi("/id2face/sharing")).json();
-  const graph = JSON.parse(JSON.stringify(rootGraph().serialize()));
-  let keepSeed = app.extensionManager.setting.get("ID2Face.Share.KeepSeed") === true;
-  let shared = /** @type {ReturnType<typeof shareWorkflow> | null} */ (null);
-  await dialog(t("share_title"), (close) => {
-    const list = h("ul", { className: "id2face-removed", tabIndex: 0, "aria-label": t("share_removed") });
-    const say = h("p", { className: "id2face-say", role: "status" });
-    const warnings = h("div", { className: "id2face-warn", role: "alert" });
-    const save = button(t("share_save"), () => (download(shared?.workflow), close("saved")), { className: "id2face-button id2face-main" });
-    const fill = () => {
-      try {
-        shared = shareWorkflow(graph, table, { keepSeed });
-      } catch (error) {
-        warnings.textContent = t(`share_${/** @type {Error} */ (error).message}`);
-        save.disabled = true;
-        return;
-      }
-      list.replaceChildren(...shared.removed.map(line));
-      say.textContent = t("share_count", { count: shared.removed.length });
-      warnings.replaceChildren(
-        ...shared.unknown.map((type) => h("p", {}, `⚠ ${t("share_unknown", { type })}`)),
-        ...shared.choose.map(([node, type, name]) => h("p", {}, t("share_choose", { node, type, name }))),
-      );
-    };
-    const seed = h("input", { type: "checkbox", checked: keepSeed, onchange: () => ((keepSeed = seed.checked), fill()) });
-    fill();
-    return [say, list, warnings, h("label", {}, seed, ` ${t("share_seed")}`),
-      h("div", { className: "id2face-bar" }, save, button(t("cancel"), () => close("")))]; // prettier-ignore
-  });
+	const table = await (await api.fetchApi("/id2face/sharing")).json();
+	const graph = JSON.parse(JSON.stringify(rootGraph().serialize()));
+	let keepSeed = app.extensionManager.setting.get("ID2Face.Share.KeepSeed") === true;
+	let shared = /** @type {ReturnType<typeof shareWorkflow> | null} */ (null);
+	await dialog(t("share_title"), (close) => {
+		const list = h("ul.removed", { tabIndex: 0, "aria-label": t("share_removed") });
+		const say = h("p.say", { role: "status" });
+		const warnings = h("div.warn", { role: "alert" });
+		const save = mainButton("share_save", () => (download(shared?.workflow), close("saved")));
+		const fill = () => {
+			try {
+				shared = shareWorkflow(graph, table, { keepSeed });
+			} catch (error) {
+				warnings.textContent = t(`share_${/** @type {Error} */ (error).message}`);
+				save.disabled = true;
+				return;
+			}
+			list.replaceChildren(...shared.removed.map(line));
+			say.textContent = t("share_count", { count: shared.removed.length });
+			warnings.replaceChildren(
+				...shared.unknown.map((type) => h("p", {}, `⚠ ${t("share_unknown", { type })}`)),
+				...shared.choose.map(([node, type, name]) => h("p", {}, t("share_choose", { node, type, name }))),
+			);
+		};
+		const seed = h("input", { type: "checkbox", checked: keepSeed, onchange: () => ((keepSeed = seed.checked), fill()) });
+		fill();
+		return [say, list, warnings, h("label", {}, seed, ` ${t("share_seed")}`),
+			h("div.bar", {}, save, button("cancel", () => close("")))];
+	});
 }
 
-/** @param {import("../share/rules.mjs").Removal} row */
+/** @param {Removal} row */
 const line = ({ node, type, name, what }) =>
-  h("li", {}, `${node ? `${t("share_node", { node, type })} ` : ""}${name}: ${t(`removed_${what}`)}`);
+	h("li", {}, `${node ? `${t("share_node", { node, type })} ` : ""}${name}: ${t(`removed_${what}`)}`);
 
 /** @param {unknown} workflow */
 function download(workflow) {
-  const url = URL.createObjectURL(new Blob([JSON.stringify(workflow, null, 1)], { type: "application/json" }));
-  h("a", { href: url, download: "workflow.json" }).click();
-  setTimeout(() => URL.revokeObjectURL(url), 1000);
+	const url = URL.createObjectURL(new Blob([JSON.stringify(workflow, null, 1)], { type: "application/json" }));
+	h("a", { href: url, download: "workflow.json" }).click();
+	setTimeout(() => URL.revokeObjectURL(url), 1000);
 }

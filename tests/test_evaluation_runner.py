@@ -137,9 +137,9 @@ def test_frechet_distance_of_gaussians() -> None:
 def test_frechet_floor_has_the_same_n() -> None:
     rng = np.random.default_rng(1)
     real = list(rng.normal(size=(61, 8)))
-    same = distance_with_floor(real, real, np.random.default_rng(2))
+    same = distance_with_floor(real, real, np.random.default_rng(2), "toy")
     assert same["n"] == 30 and same["distance"] == pytest.approx(same["floor"])
-    moved = distance_with_floor(real, [r + 2 for r in real], np.random.default_rng(2))
+    moved = distance_with_floor(real, [r + 2 for r in real], np.random.default_rng(2), "toy")
     assert moved["distance"] > same["floor"] + 20
 
 

@@ -14,12 +14,14 @@ from ..attributes.extractor import AttributeExtractor
 from ..attributes.geometry import normalised_points
 from ..components import load_detector
 from ..errors import FaceRejectedError, PictureError
-from ..faces.alignment import arcface_matrix, warp
+from ..faces.alignment import arcface_matrix, invert, transform_points, warp
 from ..faces.landmarks import MeshNetwork
 from ..faces.tiling import TiledDetector
 from ..faces.types import Face, FaceDetector
 from ..pictures import read_picture
-from .controls import CONTROLS, grey_head, grey_oval, oval_mask
+from .contact_sheet import face_window
+from .controls import CONTROLS, crop_side, grey_head, grey_oval, oval_mask
+from .features import load_features
 from .judges import Judge, load_judge
 from .material import Pair
 from .metadata import rides_along, tokens
@@ -29,6 +31,7 @@ from .recognisers import Auditor
 ORIGINAL, ANONYMIZED, RING, RENDERING = "original", "anonymized", "what was kept", "rendering"
 HIDING = {name: control for name, control in CONTROLS.items() if name != "nothing"} | {"grey head": grey_head}
 CROP, CROP_FACE = 80, 64  # of A5: ArcFace's square is the middle 64 px, so that judges find some border
+PATCH = 1.1  # sides of ArcFace's crop that are kept around its middle; judges look at 0.9, diagonals included
 MIN_SIDE = 16.0  # pixels; below, no recogniser says anything
 
 
@@ -38,7 +41,8 @@ class FaceRow:
 
     vectors: {judge: {view: [D]}}; changed: mean difference inside the face, grey levels (None: no picture after);
     found: a face is detected at the place afterwards; attributes, mesh: before and after (None: not readable);
-    crops: uint8 [80, 80, 3] before and after, for A5; background: mean difference and share of equal pixels away from faces.
+    crops: uint8 [80, 80, 3] before and after, for A5; background: mean difference and share of equal pixels away from faces;
+    features: [D] before and after, for the Frechet distance.
     """
 
     pair: int
@@ -53,6 +57,7 @@ class FaceRow:
     sharpness: tuple[float, float] | None = field(repr=False, default=None)
     crops: tuple[np.ndarray, np.ndarray] | None = field(repr=False, default=None)
     background: tuple[float, float] | None = field(repr=False, default=None)
+    features: tuple[np.ndarray, np.ndarray] | None = field(repr=False, default=None)
 
 
 @dataclass(frozen=True)
@@ -71,8 +76,11 @@ class Examined:
 class Examiner:
     """The networks of one process."""
 
-    def __init__(self, judges: Sequence[Judge], detectors: tuple[str, ...] = ("centerface",)) -> None:
+    def __init__(
+        self, judges: Sequence[Judge], detectors: tuple[str, ...] = ("centerface",), features: Path | None = None
+    ) -> None:
         folder = model_folder()
+        self.features = None if features is None else load_features(features)
         self.auditors: list[Auditor] = [load_judge(judge) for judge in judges]
         self.detector: FaceDetector = TiledDetector(load_detector(detectors, folder))
         mesh_file = require("landmarks", "face_landmark.tflite", folder)
@@ -101,8 +109,11 @@ class Examiner:
         judged = [face for face in faces if _side(face) >= MIN_SIDE]
         rendering = None if pair.rendering is None else _read_or_none(pair.rendering)
         away = None if after is None else _background(before, after, faces)
+        now = [] if after is None or not judged else self.detector.detect(after)
         rows = tuple(
-            replace(self._face(index, i, face, before, after, rendering if i == 0 else None, controls, crops), background=away)
+            replace(
+                self._face(index, i, face, before, after, now, rendering if i == 0 else None, controls, crops), background=away
+            )
             for i, face in enumerate(judged)
         )
         state = "missing" if after is None else "read" if rows else "no face"
@@ -115,41 +126,41 @@ class Examiner:
         face: Face,
         before: np.ndarray,
         after: np.ndarray | None,
+        now: Sequence[Face],
         rendering: np.ndarray | None,
         controls: bool,
         crops: bool,
     ) -> FaceRow:
-        points = face.points
-        views = {ORIGINAL: (before, points)}
+        points, (patch, at) = face.points, face_patch(before, face.points)
+        views = {ORIGINAL: (patch, at)}
         if after is not None:
-            views |= {ANONYMIZED: (after, points), RING: (grey_oval(after, points), points)}
+            views[ANONYMIZED] = face_patch(after, points)
         if controls:
-            views |= {name: (hide(before, points), points) for name, hide in HIDING.items()}
-        found_rendering = None if rendering is None else self.detector.detect(rendering)
-        if rendering is not None and found_rendering:
-            views[RENDERING] = (rendering, found_rendering[0].points)
+            views |= {name: (hide(patch, at), at) for name, hide in HIDING.items()}
+            if after is not None:
+                views[RING] = grey_oval(*views[ANONYMIZED]), at
+        new_faces = [] if rendering is None else self.detector.detect(rendering)
+        if rendering is not None and new_faces:
+            views[RENDERING] = (rendering, new_faces[0].points)
         vectors = {
             a.name: {name: a.embed(*view).astype(np.float32) for name, view in views.items()} for a in self.auditors
         }  # fmt: skip
         if after is None:
             return FaceRow(index, number, _side(face), points, vectors, None, False)
-        place = self._place(after, points)
+        place = _nearest(now, points)
         read_before, read_after = self._read(before, points), self._read(after, points if place is None else place)
+        kept = None
+        if crops and self.features is not None:
+            first, second = (self.features(face_window(p, points, 299)).astype(np.float32) for p in (before, after))
+            kept = first, second
         inside = oval_mask(before.shape, points)
         changed = float(np.abs(before[inside].astype(np.int16) - after[inside]).mean()) if inside.any() else 0.0
         return FaceRow(
             index, number, _side(face), points, vectors, changed, place is not None,
             (read_before[0], read_after[0]), (read_before[1], read_after[1]),
             (sharpness(before, points), sharpness(after, points)),
-            (_crop(before, points), _crop(after, points)) if crops else None,
+            (_crop(before, points), _crop(after, points)) if crops else None, None, kept,
         )  # fmt: skip
-
-    def _place(self, picture: np.ndarray, points: np.ndarray) -> np.ndarray | None:
-        """Points of the face that is detected where one was, within an eye distance."""
-        reach, middle = float(np.linalg.norm(points[1] - points[0])), points.mean(axis=0)
-        near = [(float(np.linalg.norm(f.points.mean(axis=0) - middle)), f.points) for f in self.detector.detect(picture)]
-        near = [item for item in near if item[0] < reach]
-        return min(near, key=lambda item: item[0])[1] if near else None
 
     def _read(self, picture: np.ndarray, points: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:
         try:
@@ -166,6 +177,25 @@ def strangers(examiner: Examiner, paths: Sequence[Path]) -> Iterator[dict[str, n
         faces = [] if picture is None else examiner.detector.detect(picture)
         if picture is not None and faces and _side(faces[0]) >= MIN_SIDE:
             yield {a.name: a.embed(picture, faces[0].points).astype(np.float32) for a in examiner.auditors}
+
+
+def face_patch(picture: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The surroundings of a face, all that any judge looks at, and its points there."""
+    side = crop_side(points)
+    centre = transform_points(np.array([55.5, 55.5]), invert(arcface_matrix(points)))
+    low = np.maximum(np.floor(centre - PATCH * side), 0).astype(int)
+    high = np.minimum(np.ceil(centre + PATCH * side) + 1, (picture.shape[1], picture.shape[0])).astype(int)
+    if (high - low < 2).any():
+        return picture, points
+    return np.ascontiguousarray(picture[low[1] : high[1], low[0] : high[0]]), points - low.astype(points.dtype)
+
+
+def _nearest(faces: Sequence[Face], points: np.ndarray) -> np.ndarray | None:
+    """Points of the face that is detected where one was, within an eye distance."""
+    reach, middle = float(np.linalg.norm(points[1] - points[0])), points.mean(axis=0)
+    near = [(float(np.linalg.norm(f.points.mean(axis=0) - middle)), f.points) for f in faces]
+    near = [item for item in near if item[0] < reach]
+    return min(near, key=lambda item: item[0])[1] if near else None
 
 
 def _read_or_none(path: Path) -> np.ndarray | None:

@@ -34,10 +34,11 @@ class Plan:
     table: Path | None = None
     recognisers: tuple[str, ...] = ()
     attacks: tuple[str, ...] = ()
-    minutes: float = 2.0
+    minutes: float = 1.0
     detectors: tuple[str, ...] = ("centerface",)
     impostors: Path | None = None
     training: Path | None = None
+    features: Path | None = None
     key: bytes | None = field(default=None, repr=False)
     workers: int = 1
     seed: int = 0
@@ -103,9 +104,9 @@ def with_controls(pairs: Sequence[Pair], most: int = CONTROL_FACES) -> set[int]:
 _examiner: Examiner | None = None  # of a worker process
 
 
-def _start(judges: Sequence[Judge], detectors: tuple[str, ...]) -> None:
+def _start(judges: Sequence[Judge], detectors: tuple[str, ...], features: Path | None) -> None:
     global _examiner
-    _examiner = Examiner(judges, detectors)
+    _examiner = Examiner(judges, detectors, features)
 
 
 def _work(task: tuple[int, Pair, bool, bool]) -> Examined:
@@ -117,12 +118,12 @@ def _examine(plan: Plan, judges: Sequence[Judge], pairs: Sequence[Pair]) -> Iter
     chosen = with_controls(pairs)
     tasks = [(i, pair, i in chosen, i < CROP_FACES) for i, pair in enumerate(pairs)]
     if plan.workers == 1:
-        examiner = Examiner(judges, plan.detectors)
+        examiner = Examiner(judges, plan.detectors, plan.features)
         for task in tasks:
             yield examiner.examine(*task)
         return
     context = multiprocessing.get_context("spawn")  # forked copies of loaded networks may hang
-    with ProcessPoolExecutor(plan.workers, context, _start, (judges, plan.detectors)) as pool:
+    with ProcessPoolExecutor(plan.workers, context, _start, (judges, plan.detectors, plan.features)) as pool:
         yield from pool.map(_work, tasks, chunksize=4)
 
 

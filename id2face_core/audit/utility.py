@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,9 @@ from .attacks.traces import UNTOUCHED
 from .attacks.verification import limits
 from .evidence import Evidence
 from .examine import ANONYMIZED, ORIGINAL
+from .features import load_features
 from .findings import Row, count_row, share_row, worst_share
+from .frechet import distance_with_floor
 from .statistics import bootstrap_mean
 
 READER = "MediaPipe's mesh and the package's own attribute network, which took part in training: optimistic"
@@ -48,8 +51,8 @@ def derangement(n: int, rng: np.random.Generator) -> np.ndarray:
     return other
 
 
-def utility(evidence: Evidence) -> dict[str, Any]:
-    """Errors with bootstrap intervals beside those of random pairs, and shares with exact ones."""
+def utility(evidence: Evidence, features: Path | None = None) -> dict[str, Any]:
+    """Errors with bootstrap intervals beside those of random pairs, and shares with exact ones; features: of Frechet."""
     there = [row for row in evidence.rows if row.changed is not None]
     shares = [count_row("detector", "a face is found where one was", sum(row.found for row in there), len(there))]
     before, after, both = evidence.attributes()
@@ -72,7 +75,14 @@ def utility(evidence: Evidence) -> dict[str, Any]:
         "reader": READER, "shares": [*shares, exact], "errors": errors,
         "background_difference": float(np.mean([w[0] for w in away])) if away else None,
         "sharpness_ratio": float(np.median(sharp)) if sharp else None,
+        "frechet": None if features is None else _frechet(evidence, load_features(features).name),
     }  # fmt: skip
+
+
+def _frechet(evidence: Evidence, name: str) -> dict[str, Any]:
+    both = [row.features for row in evidence.rows if row.features is not None]
+    real, new = [pair[0] for pair in both], [pair[1] for pair in both]
+    return distance_with_floor(real, new, np.random.default_rng(0), name)
 
 
 EYES = (12, 77)  # outer eye corners (33, 263 of the mesh) among the 146 points of `geometry.normalised_points`

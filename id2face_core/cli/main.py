@@ -80,10 +80,11 @@ def _add_audit(parser: argparse.ArgumentParser) -> None:
     add("--recognizer", action="append", default=[], metavar="NAME|FILE.toml",
         help="dlib, insightface:PACK, or a described ONNX file; repeatable (default: all that are here)")  # fmt: skip
     add("--attacks", default="all", metavar="all|A1,A3", help="which attacks (default: all that the material allows)")
-    add("--minutes", type=float, default=2.0, metavar="N", help="for each attack that trains (default: %(default)s)")
+    add("--minutes", type=float, default=1.0, metavar="N", help="for each attack that trains (default: %(default)s)")
     add("--detector", action="append", default=[], metavar="NAME", help="as in anonymize; repeatable")
     add("--impostors", type=Path, metavar="DIR", help="one picture of each of many strangers, to fix thresholds on")
     add("--training", type=Path, metavar="DIR", help="pictures that trained the model, for A9")
+    add("--features", type=Path, metavar="FILE", help="network of the Frechet distance (MobileNetV2 .tflite, Inception .pt)")
     add("--key-file", type=Path, metavar="F", help="the key of `--mode keyed`, for A7")
     add("--show-originals", action="store_true", help="put originals beside the worst cases in the report")
     add("--workers", type=_positive, default=1, metavar="N", help="processes that read pictures (default: %(default)s)")

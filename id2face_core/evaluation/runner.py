@@ -14,7 +14,8 @@ import numpy as np
 from PIL import Image
 
 from ..audit.contact_sheet import contact_sheet, face_window
-from ..audit.frechet import FeatureNetwork, distance_with_floor
+from ..audit.features import load_features
+from ..audit.frechet import distance_with_floor
 from ..errors import ConfigError
 from ..options import PRESETS, AnonymizeOptions
 from .auditors import Auditor, load_auditors
@@ -34,6 +35,7 @@ log = logging.getLogger("id2face.evaluation")
 GRID_CELLS = 64
 PUT_BACK = 40  # pictures of a set whose own identity is put back
 ALL = "all sets"
+FEATURES = "weights/quality/keras_mobilenet_v2_imagenet_int8.tflite"
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ def write(figures: dict[str, Any], output: Path) -> None:
 def _add_utility(
     figures: dict[str, Any], plan: Plan, outcomes: dict[str, list[Outcome]], detectors: list[Detector], product: Any
 ) -> None:
-    reader, features = FaceReader(plan.data_dir), FeatureNetwork(plan.data_dir)
+    reader, features = FaceReader(plan.data_dir), load_features(plan.data_dir / FEATURES)
     parts = getattr(product, "parts", None)
     pooled = [o for found in outcomes.values() for o in found]
     for name, found in (outcomes | {ALL: pooled} if len(outcomes) > 1 else outcomes).items():
@@ -127,7 +129,7 @@ def _add_utility(
         done = [o for o in found if o.status == "anonymized" and o.picture is not None]
         real = [features(face_window(o.sample.picture, o.sample.points, 224)) for o in done]
         new = [features(face_window(o.picture, o.sample.points, 224)) for o in done if o.picture is not None]
-        figures["utility"][name]["frechet_mobilenetv2"] = distance_with_floor(real, new, rng)
+        figures["utility"][name]["frechet_mobilenetv2"] = distance_with_floor(real, new, rng, features.name)
         if parts is not None:
             figures["utility"][name]["person"] = person_figures(found, parts.mesh, parts.extractor)
 

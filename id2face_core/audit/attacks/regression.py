@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
-from torch import nn
-from torch.nn.utils import skip_init
 
 from ..evidence import Evidence
 from ..examine import ANONYMIZED, ORIGINAL
 from ..findings import Control, Finding, Gate, Row, checked, not_run
+from .networks import perceptron
 
 REGRESSED = (
     "A6", "regression of the original identity from the new one, without a key",
@@ -113,7 +112,7 @@ def network(x: np.ndarray, y: np.ndarray, at: np.ndarray) -> np.ndarray:
     mx, sx, my, sy = x.mean(axis=0), x.std(axis=0) + 1e-6, y.mean(axis=0), y.std() + 1e-12
     generator = torch.Generator().manual_seed(0)
     tx, ty, ta = (torch.from_numpy(v).float() for v in ((x - mx) / sx, (y - my) / sy, (at - mx) / sx))
-    net = _mlp(tx.shape[1], ty.shape[1], generator)
+    net = perceptron(tx.shape[1], HIDDEN, ty.shape[1], generator)
     aside = torch.randperm(len(tx), generator=generator) < max(1, len(tx) // 10)
     optimizer = torch.optim.AdamW(net.parameters(), 1e-3, weight_decay=0.1)
     best, guess = float((ty[aside] ** 2).mean()), torch.zeros(len(ta), ty.shape[1])
@@ -129,17 +128,6 @@ def network(x: np.ndarray, y: np.ndarray, at: np.ndarray) -> np.ndarray:
                 if found < best:
                     best, guess = found, net(ta).clone()
     return my + sy * guess.double().numpy()
-
-
-def _mlp(inputs: int, outputs: int, generator: torch.Generator) -> nn.Module:
-    def linear(a: int, b: int, scale: float) -> nn.Linear:
-        layer: nn.Linear = skip_init(nn.Linear, a, b)  # the default start draws from the global state
-        with torch.no_grad():
-            layer.weight.copy_(scale * torch.randn(b, a, generator=generator) / a**0.5)
-            layer.bias.zero_()
-        return layer
-
-    return nn.Sequential(linear(inputs, HIDDEN, 1.4), nn.ReLU(), linear(HIDDEN, outputs, 0.1))
 
 
 def _standard(x: np.ndarray) -> np.ndarray:

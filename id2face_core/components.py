@@ -15,7 +15,8 @@ from .attributes.extractor import AttributeExtractor
 from .devices import probe
 from .diffusion.closed_form import ConditionalMean
 from .diffusion.denoiser import StyleDenoiser
-from .diffusion.recomposer import Recomposer
+from .diffusion.recomposer import Recomposer, Refinement
+from .diffusion.refiner import StyleRefiner
 from .diffusion.surrogate import StyleSurrogate
 from .errors import ConfigError
 from .faces.centerface import CenterFace
@@ -91,9 +92,11 @@ class Components:
         """Load from the model folder and `weights` (default: the bundled ones). Raises AssetMissingError, AssetCorruptError."""
         folder = model_dir or model_folder()
         choice = probe(device)
-        vae = IdentityVAE.from_pretrained(our_weights("identity_vae", weights)).eval()
+        vae = IdentityVAE.from_pretrained(our_weights("identity_vae", weights)).float().eval()
         mean = ConditionalMean.from_pretrained(our_weights("closed_form", weights)).eval()
         denoiser = StyleDenoiser.from_pretrained(our_weights("denoiser", weights), torch_dtype=torch.float32).eval()
+        surrogate = StyleSurrogate.from_pretrained(our_weights("surrogate", weights)).float().eval()
+        refiner = StyleRefiner.from_pretrained(our_weights("refiner", weights)).float().eval()
         encoder = IdentityEncoder.from_pretrained(our_weights("identity_encoder", weights), torch_dtype=torch.float32)
         mesh_file = require("landmarks", "face_landmark.tflite", folder)
         require("landmarks", "iris_landmark.tflite", folder)
@@ -102,10 +105,12 @@ class Components:
             mesh=MeshNetwork.from_folder(mesh_file.parent),
             extractor=AttributeExtractor.from_folder(our_weights("attributes", weights)),
             encoder=encoder.eval().to(choice.device),
-            vae=vae.float(),
+            vae=vae,
             traits=IdentityTraits.from_pretrained(our_weights("identity_traits", weights)).float().eval(),
-            recomposer=Recomposer(mean.float(), denoiser.float(), vae.config.latent_dim),
-            surrogate=StyleSurrogate.from_pretrained(our_weights("surrogate", weights)).float().eval(),
+            recomposer=Recomposer(
+                mean.float(), denoiser.float(), vae.config.latent_dim, Refinement(refiner, surrogate, vae)
+            ),
+            surrogate=surrogate,
             generator=load_generator(folder, choice.device, choice.dtype),
             device=choice.device,
             dtype=choice.dtype,

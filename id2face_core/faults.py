@@ -13,15 +13,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .attributes.vector import index
+from .attributes.vector import group_slice, index
 from .components import Components
 from .errors import FaceRejectedError
-from .stages import NewFace, SourceFace, embed, five_points, read_rendering
+from .stages import Candidates, NewFace, Reading, SourceFace, ask_again, embed, five_points
 
 T = TypeVar("T")
 AGE, SEX = index("age"), index("sex")
+POSE, SHAPES = group_slice("pose"), group_slice("blendshapes")
 AGE_TOLERANCE = 8.0  # years
-SEX_TOLERANCE, SEX_WEIGHT = 0.5, 4.0  # sex is 0 to 1: beyond the tolerance it reads as the other one
+SEX_TOLERANCE = 0.5  # sex is 0 to 1: beyond the tolerance it reads as the other one
+POSE_TOLERANCE = 4.0  # degrees
+EXPRESSION_TOLERANCE = 0.03  # mean absolute error of the blendshapes; .095 between two photographs of anybody
+GAIN = 0.8  # of what was missed, how much is asked for in addition
 TOO_SIMILAR = 1e3  # a fault from here on must not leave
 
 
@@ -42,56 +46,70 @@ def fault(
     parts: Components,
     source: SourceFace,
     wanted: Tensor,
-    new: NewFace,
+    reading: Reading,
     *,
     limit: float,
     kept: Tensor | None = None,
     picture: np.ndarray | None = None,
 ) -> float:
-    """How wrong a new face is: below 1 nothing is, from `TOO_SIMILAR` on it must not leave.
+    """How wrong a new face is: the greatest of its errors over what is tolerated. Below 1 nothing is wrong.
 
     Args:
-        wanted: [A], the attributes that were asked for. kept: which traits have to agree with them, bool [T] (None: all).
-        limit: greatest cosine with the source by the bundled encoder.
+        wanted: [A], the attributes that were asked for; reading: what the rendering shows.
+        kept: which traits have to agree with the wish, bool [T] (None: all).
+        limit: greatest cosine with the source by the bundled encoder; beyond it the fault is at least `TOO_SIMILAR`.
         picture: the finished picture, once there is one: the face in it is compared too.
-
-    Raises:
-        FaceRejectedError: "attributes".
     """
-    alone = read_rendering(parts, new)
-    views = [alone.embedding] if picture is None else [alone.embedding, embed(parts, picture, source.face.points)]
+    views = [reading.embedding] if picture is None else [reading.embedding, embed(parts, picture, source.face.points)]
     closeness = likeness(source, *views)
-    wrong = TOO_SIMILAR * (1 + closeness) if closeness > limit else 0.0
-    age, sex = (float((alone.attributes[i] - wanted[i]).abs()) for i in (AGE, SEX))
-    if kept is None or kept[parts.traits.indices.index(AGE)]:
-        wrong += age / AGE_TOLERANCE
-    if kept is None or kept[parts.traits.indices.index(SEX)]:
-        wrong += SEX_WEIGHT * max(0.0, sex - SEX_TOLERANCE)
-    return wrong
+    if closeness > limit:
+        return TOO_SIMILAR * (1 + closeness)
+    error = (reading.attributes - wanted).abs()
+    parts_of_it = [float(error[POSE].max()) / POSE_TOLERANCE, float(error[SHAPES].mean()) / EXPRESSION_TOLERANCE]
+    for trait, tolerance in ((AGE, AGE_TOLERANCE), (SEX, SEX_TOLERANCE)):
+        if kept is None or kept[parts.traits.indices.index(trait)]:
+            parts_of_it.append(float(error[trait]) / tolerance)
+    return max(parts_of_it)
 
 
-def least_faulty(attempt: Callable[[int], tuple[float, T]], count: int) -> T:
-    """The first result of attempt(0), attempt(1), ... -> (fault, result) with nothing wrong, else the best of `count`.
+def least_faulty(
+    parts: Components, candidates: Candidates, attempt: Callable[[Candidates], tuple[float, Reading, T]], count: int
+) -> tuple[T, int]:
+    """Render until nothing is wrong, at most `count` times: the least faulty result, and which candidate it is of.
+
+    What a rendering missed is asked for in addition the next time (a fixed-point iteration, no gradient): surrogate and
+    generator disagree in the same direction again. A candidate that shows no face or is like the source gives way to the
+    next.
+
+    Args:
+        attempt: renders the first in order of some candidates -> (fault, reading, result).
 
     Raises:
         FaceRejectedError: no attempt gave anything, or the best is "too_similar".
     """
-    best: tuple[float, T] | None = None
+    best: tuple[float, T, int] | None = None
     failure = FaceRejectedError("no_mesh", "no rendering shows a face")
-    for rank in range(count):
+    rank, asked = 0, candidates.attributes[candidates.order[0]]
+    for _ in range(count):
         try:
-            wrong, made = attempt(rank)
+            wrong, reading, made = attempt(ask_again(parts, candidates, rank, asked))
         except FaceRejectedError as error:
             if error.reason == "occluded":  # another face would not change that
                 raise
-            failure = error
-            continue
-        if best is None or wrong < best[0]:
-            best = wrong, made
+            failure, wrong = error, math.inf
+        else:
+            if best is None or wrong < best[0]:
+                best = wrong, made, candidates.order[rank]
         if wrong < 1:
             break
+        if wrong < TOO_SIMILAR:
+            missed = candidates.attributes[candidates.order[rank]] - reading.attributes
+            asked = asked + GAIN * missed
+        elif rank + 1 < len(candidates.order):
+            rank += 1
+            asked = candidates.attributes[candidates.order[rank]]
     if best is None:
         raise failure
     if best[0] >= TOO_SIMILAR:
         raise FaceRejectedError("too_similar", "no sampled identity is far enough from the source")
-    return best[1]
+    return best[1:]

@@ -28,12 +28,15 @@ from .options import PRESETS, AnonymizeOptions, FaceRecord, PictureResult, Prese
 from .photograph.compose import ComposeOptions, Composite
 from .photograph.redact import redact
 from .stages import (
+    Candidates,
     NewFace,
+    Reading,
     SourceFace,
     draw_candidates,
     map_identity,
     paste,
     read_face,
+    read_rendering,
     render_candidate,
     sample_identity,
 )
@@ -163,7 +166,7 @@ class Anonymizer:
                 records[i] = FaceRecord(box, "skipped", "not selected", face.points)
                 continue
             try:
-                output, face_mask, rendering = self._replace(picture, output, face, options, secret, persons, interrupted)
+                output, face_mask, rendering = self._replace(picture, output, i, faces, options, secret, persons, interrupted)
             except Interrupted:
                 raise
             except Exception as error:  # fail closed: no kind of failure may leave the original face
@@ -183,14 +186,15 @@ class Anonymizer:
         self,
         original: np.ndarray,
         output: np.ndarray,
-        face: Face,
+        position: int,
+        faces: list[Face],
         options: AnonymizeOptions,
         secret: bytes,
         persons: _Persons,
         interrupted: Callable[[], bool] | None,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """One face: (picture, mask, rendering). Raises FaceRejectedError."""
-        source = read_face(self.parts, original, face)
+        """The face at a position of `faces`: (picture, mask, rendering). Raises FaceRejectedError."""
+        source = read_face(self.parts, original, faces[position])
         preset = PRESETS[options.preset]
         wanted = torch.from_numpy(np.asarray(edit_attributes(source.attributes.numpy(), options.set), dtype=np.float32))
         person = persons.of(source)
@@ -204,15 +208,18 @@ class Anonymizer:
         seed = int(torch.randint(2**31, (1,), generator=generator))
         window = FULL_WINDOW if preset.region == "head" else None
 
-        def attempt(rank: int) -> tuple[float, tuple[Composite, NewFace, int]]:
-            new = render_candidate(self.parts, candidates, rank, window)
-            composite = paste(output, source, new, ComposeOptions(region=preset.region), np.random.default_rng(seed))
+        def attempt(one: Candidates) -> tuple[float, Reading, tuple[Composite, NewFace]]:
+            _stop_if(interrupted)
+            new = render_candidate(self.parts, one, window=window)
+            rng = np.random.default_rng(seed)
+            composite = paste(output, source, new, ComposeOptions(region=preset.region), rng, faces)
+            reading = read_rendering(self.parts, new)
             wrong = fault(
-                self.parts, source, wanted, new, limit=preset.limit, kept=self._kept(options), picture=composite.picture
+                self.parts, source, wanted, reading, limit=preset.limit, kept=self._kept(options), picture=composite.picture
             )
-            return wrong, (composite, new, candidates.order[rank])
+            return wrong, reading, (composite, new)
 
-        composite, new, choice = least_faulty(attempt, min(preset.attempts, len(candidates.order)))
+        (composite, new), choice = least_faulty(self.parts, candidates, attempt, preset.attempts)
         if person is not None and person.choice is None:
             person.choice = choice
         return composite.picture, composite.mask, new.rendering

@@ -8,7 +8,7 @@ covered.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -25,6 +25,7 @@ from .faces.types import Face, Mesh, SoftMask
 from .generator.window import Window
 from .identity.orthogonal import KeyedOrthogonal, exact, one_sided
 from .photograph.compose import ComposeOptions, Composite, compose
+from .photograph.mask import Neighbour
 
 MIN_FACE = 16.0  # pixels between the sides of a box; below, neither mesh nor detector can be trusted
 MAX_YAW, MAX_PITCH = 50.0, 40.0  # degrees; the packaged generator has seen little beyond
@@ -62,9 +63,14 @@ class NewFace:
 
 @dataclass(frozen=True)
 class Candidates:
-    """Recompositions of one face, not rendered yet. K rows each; order: positions, best fit first."""
+    """Recompositions of one face, not rendered yet. K rows each; order: positions, best fit first.
+
+    attributes: [K, A], what was asked for; residuals: [K, G, 512], the sampled noise, see `Recomposition`.
+    """
 
     latents: Tensor = field(repr=False)
+    attributes: Tensor = field(repr=False)
+    residuals: Tensor = field(repr=False)
     styles: Tensor = field(repr=False)
     codes: Tensor = field(repr=False)
     gates: Tensor | None = field(repr=False)
@@ -216,7 +222,18 @@ def draw_candidates(
         scheduler=scheduler, callback=callback,
     )  # fmt: skip
     cost = misfit(parts.surrogate, made.codes, parts.surrogate.standardise(attributes), forbidden, margin)
-    return Candidates(latents, made.styles, made.codes, made.gates, tuple(cost.argsort(stable=True).tolist()))
+    order = tuple(cost.argsort(stable=True).tolist())
+    return Candidates(latents, attributes, made.residuals, made.styles, made.codes, made.gates, order)
+
+
+@torch.inference_mode()
+def ask_again(parts: Components, candidates: Candidates, rank: int, attributes: Tensor) -> Candidates:
+    """The candidate of a rank with other attributes [A]: the same identity and the same noise, no new diffusion. One row."""
+    i = candidates.order[rank]
+    latent, residual, values = candidates.latents[i : i + 1], candidates.residuals[i : i + 1], attributes[None]
+    codes = parts.recomposer.complete(residual, latent, values)
+    gates = None if candidates.gates is None else candidates.gates[:, i : i + 1]
+    return Candidates(latent, values, residual, expand(codes), codes, gates, (0,))
 
 
 def render_candidate(parts: Components, candidates: Candidates, rank: int = 0, window: Window | None = None) -> NewFace:
@@ -257,10 +274,19 @@ def _window_picture(parts: Components, styles: Tensor, window: Window) -> np.nda
 
 
 def paste(
-    picture: np.ndarray, source: SourceFace, new: NewFace, options: ComposeOptions, rng: np.random.Generator
+    picture: np.ndarray,
+    source: SourceFace,
+    new: NewFace,
+    options: ComposeOptions,
+    rng: np.random.Generator,
+    neighbours: Sequence[Face] = (),
 ) -> Composite:
-    """Put the new face into a copy of the picture; see `photograph.compose.compose`. Raises FaceRejectedError."""
+    """Put the new face into a copy of the picture; see `photograph.compose.compose`. Raises FaceRejectedError.
+
+    neighbours: the other faces in the picture, whose heads stay as they are.
+    """
+    others = [Neighbour(face.box, face.score > source.face.score) for face in neighbours if face is not source.face]
     return compose(
-        picture, source.mesh, new.rendering, new.mesh, options, rng,
-        occluder=source.occluder, person=source.person, rendering_person=new.person,
+        picture, source.mesh, new.rendering, new.mesh, options, rng, occluder=source.occluder, person=source.person,
+        rendering_person=new.person, neighbours=others,
     )  # fmt: skip

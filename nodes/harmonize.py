@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from id2face_core.components import Components
     from id2face_core.generator.window import Window
-    from id2face_core.stages import Candidates, NewFace, SourceFace
+    from id2face_core.stages import Candidates, NewFace, Reading, SourceFace
 
 EXTENTS = ("face", "head")
 SCHEDULERS = ("dpmpp_2m", "ddim")
@@ -120,14 +120,15 @@ def best_rendering(
         FaceRejectedError: none may leave.
     """
     from id2face_core.faults import fault, least_faulty
-    from id2face_core.stages import render_candidate
+    from id2face_core.stages import read_rendering, render_candidate
 
-    def attempt(rank: int) -> tuple[float, tuple[NewFace, int]]:
+    def attempt(one: Candidates) -> tuple[float, Reading, NewFace]:
         stop_if_interrupted()
-        new = render_candidate(parts, candidates, rank, window)
-        return fault(parts, source, wanted, new, limit=PRESET.limit, kept=identity.kept), (new, candidates.order[rank])
+        new = render_candidate(parts, one, window=window)
+        reading = read_rendering(parts, new)
+        return fault(parts, source, wanted, reading, limit=PRESET.limit, kept=identity.kept), reading, new
 
-    return least_faulty(attempt, min(attempts, len(candidates.order)))
+    return least_faulty(parts, candidates, attempt, attempts)
 
 
 def chosen(new: NewFaces) -> Identities:
@@ -191,8 +192,8 @@ class HarmonizedDiffusion(io.ComfyNode):
                 ),
                 io.Int.Input(
                     "attempts", default=PRESET.attempts, min=1, max=16, advanced=True,
-                    tooltip="Candidates that are rendered at most, best fit first, until one is of the right age and sex and "
-                    "not like the original.",
+                    tooltip="Renderings at most, each asked for what the last one missed, until pose, expression, age and "
+                    "sex agree and it is not like the original.",
                 ),
             ],
             outputs=[

@@ -44,10 +44,11 @@ def paste_frame(
     from id2face_core.stages import paste
 
     def one(made: Recomposed, source: SourceFace, under: np.ndarray) -> Composite:
-        done = paste(under, source, made.new, options, np.random.default_rng(made.grain_seed))
+        done = paste(under, source, made.new, options, np.random.default_rng(made.grain_seed), heads)
         keep_unlike(parts, source, made.new, done.picture, LIMIT)
         return done
 
+    heads = [found.face for found in faces]
     output, mask, rows, covered = picture, np.zeros(picture.shape[:2], np.float32), [], []
     for found, made in zip(faces, new, strict=True):
         if found.status == "skipped":

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from id2face_core import faults
-from id2face_core.attributes.vector import ATTRIBUTES
+from id2face_core.attributes.vector import ATTRIBUTES, index
 from id2face_core.errors import FaceRejectedError
 from id2face_core.stages import Reading
 
@@ -29,10 +29,9 @@ def reading(cosine: float = 0.0, age: float = 30.0, sex: float = 0.0) -> Reading
 
 
 def wrong(monkeypatch: pytest.MonkeyPatch, alone: Reading, pasted: torch.Tensor | None = None, **options: Any) -> float:
-    monkeypatch.setattr(faults, "read_rendering", lambda parts, new: alone)
     monkeypatch.setattr(faults, "embed", lambda parts, picture, points: pasted)
     picture: Any = None if pasted is None else "picture"
-    return faults.fault(PARTS, SOURCE, reading().attributes, None, limit=0.45, picture=picture, **options)  # type: ignore[arg-type]
+    return faults.fault(PARTS, SOURCE, reading().attributes, alone, limit=0.45, picture=picture, **options)
 
 
 def test_likeness_is_the_worst_and_what_cannot_be_compared_is_alike() -> None:
@@ -43,8 +42,16 @@ def test_likeness_is_the_worst_and_what_cannot_be_compared_is_alike() -> None:
 
 def test_age_and_sex_count_where_they_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     assert wrong(monkeypatch, reading(age=37)) < 1 < wrong(monkeypatch, reading(age=39))
-    assert wrong(monkeypatch, reading(sex=0.4)) == 0 and wrong(monkeypatch, reading(sex=0.9)) > 1
+    assert wrong(monkeypatch, reading(sex=0.4)) < 1 < wrong(monkeypatch, reading(sex=0.9))
     assert wrong(monkeypatch, reading(age=80, sex=1), kept=torch.tensor([False, False])) == 0
+
+
+@pytest.mark.parametrize("name, right, off", [("yaw", 3.0, 5.0), ("pitch", -3.0, -5.0), ("jawOpen", 1.0, 2.0)])
+def test_pose_and_expression_count(monkeypatch: pytest.MonkeyPatch, name: str, right: float, off: float) -> None:
+    for value, fine in ((right, True), (off, False)):
+        shown = reading()
+        shown.attributes[index(name)] = value
+        assert (wrong(monkeypatch, shown) < 1) is fine
 
 
 @pytest.mark.parametrize("alone, pasted", [(0.5, 0.0), (0.0, 0.5), (0.5, None), (0.0, math.nan)])
@@ -53,29 +60,51 @@ def test_a_face_like_the_source_must_not_leave(monkeypatch: pytest.MonkeyPatch, 
     assert wrong(monkeypatch, reading(alone), view) >= faults.TOO_SIMILAR
 
 
-def test_the_first_faultless_attempt_is_taken_else_the_best() -> None:
-    asked: list[int] = []
+class Attempts:
+    """Answers what it is told to: a fault, or the reason of a rejection. `asked`: (candidate, age asked for)."""
 
-    def attempt(rank: int) -> tuple[float, int]:
-        asked.append(rank)
-        return [3.0, 2.0, 0.5, 0.0][rank], rank
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, answers: list[float | str], read_age: float = 30.0) -> None:
+        self.answers, self.asked = answers, list[tuple[int, float]]()
+        self.age = read_age
+        wishes = torch.stack([reading(age=40).attributes, reading(age=50).attributes, reading(age=60).attributes])
+        self.candidates: Any = SimpleNamespace(order=(2, 0, 1), attributes=wishes)
+        monkeypatch.setattr(faults, "ask_again", lambda parts, candidates, rank, asked: (candidates.order[rank], asked))
 
-    assert faults.least_faulty(attempt, 4) == 2 and asked == [0, 1, 2]
-    assert faults.least_faulty(attempt, 2) == 1
+    def __call__(self, one: Any) -> tuple[float, Reading, int]:
+        position, asked = one
+        self.asked.append((position, float(asked[faults.AGE])))
+        answer = self.answers[len(self.asked) - 1]
+        if isinstance(answer, str):
+            raise FaceRejectedError(answer)
+        return answer, reading(age=self.age), len(self.asked)
+
+    def run(self, count: int) -> tuple[int, int]:
+        """Number of the rendering that is taken, and its candidate."""
+        return faults.least_faulty(PARTS, self.candidates, self, count)
 
 
-def test_attempts_that_fail_are_passed_over_but_none_alike_leaves() -> None:
-    def failing(reason: str, rank: int) -> tuple[float, int]:
-        if rank == 0:
-            raise FaceRejectedError(reason)
-        return 2.0, rank
+def test_the_first_faultless_rendering_is_taken_else_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Attempts(monkeypatch, [3.0, 2.0, 0.5, 0.0]).run(4) == (3, 2)
+    assert Attempts(monkeypatch, [3.0, 1.5, 2.0]).run(3) == (2, 2)
 
-    assert faults.least_faulty(lambda rank: failing("no_mesh", rank), 2) == 1
-    for reason, count in (("no_mesh", 1), ("occluded", 2)):
+
+def test_what_was_missed_is_asked_for_in_addition(monkeypatch: pytest.MonkeyPatch) -> None:
+    attempts = Attempts(monkeypatch, [3.0, 2.5, 2.0], read_age=50.0)
+    attempts.run(3)
+    assert attempts.asked == [(2, pytest.approx(60)), (2, pytest.approx(68)), (2, pytest.approx(76))]
+
+
+def test_the_next_candidate_takes_over_from_one_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    attempts = Attempts(monkeypatch, ["no_mesh", faults.TOO_SIMILAR, 0.5])
+    assert attempts.run(3) == (3, 1) and attempts.asked == [(2, 60.0), (0, 40.0), (1, 50.0)]
+    attempts = Attempts(monkeypatch, ["no_mesh"] * 4 + [2.0])  # there are only three: the last is tried again
+    assert attempts.run(5) == (5, 1)
+
+
+def test_nobody_alike_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    for answers, reason in (
+        (["no_mesh"], "no_mesh"), (["occluded", 0.5], "occluded"), ([faults.TOO_SIMILAR, math.inf], "too_similar"),
+    ):  # fmt: skip
         with pytest.raises(FaceRejectedError) as caught:
-            faults.least_faulty(lambda rank, reason=reason: failing(reason, rank), count)  # type: ignore[misc]
+            Attempts(monkeypatch, answers).run(len(answers))  # type: ignore[arg-type]
         assert caught.value.reason == reason
-    for value in (faults.TOO_SIMILAR, math.inf):
-        with pytest.raises(FaceRejectedError) as caught:
-            faults.least_faulty(lambda rank, value=value: (value, rank), 2)  # type: ignore[misc]
-        assert caught.value.reason == "too_similar"

@@ -10,7 +10,7 @@ from id2face_core.errors import ConfigError, FaceRejectedError
 from id2face_core.faces.types import Mesh, SoftMask
 from id2face_core.photograph.compose import REGIONS, ComposeOptions, Composite, compose
 from id2face_core.photograph.hair import hair_share
-from id2face_core.photograph.mask import BROWS, CORE, EYEBROWS, NOSE_MOUTH
+from id2face_core.photograph.mask import BROWS, CORE, EYEBROWS, NOSE_MOUTH, Neighbour
 from id2face_core.photograph.warp import EYES, OVAL, Box
 
 SIDE = 200
@@ -175,6 +175,42 @@ def test_a_hand_over_the_features_is_refused() -> None:
     with pytest.raises(FaceRejectedError) as caught:
         run(make_picture(1), make_mesh(), occluder=hand(70))
     assert caught.value.reason == "occluded"
+
+
+def run_beside(
+    neighbour: tuple[float, float, float, float], region: str, in_front: bool = False
+) -> tuple[np.ndarray, Composite]:
+    picture, mesh = make_picture(1), make_mesh((90, 110), 30)
+    new = make_picture(9, (170, 140, 120))
+    options = ComposeOptions(region=region)
+    others = [Neighbour(np.array(neighbour, np.float32), in_front)]
+    return picture, compose(picture, mesh, new, mesh, options, np.random.default_rng(0), neighbours=others)
+
+
+def test_the_head_of_somebody_else_stays() -> None:
+    head = slice(46, 60), slice(110, 126)
+    picture, result = run_beside((103, 35, 133, 75), "head")
+    alone = run_beside((0, 0, 4, 4), "head")[1]
+    assert alone.mask[head].mean() > 0.2 and result.mask[head].max() == 0
+    assert (result.picture[head] == picture[head]).all()
+
+
+@pytest.mark.parametrize("region", REGIONS)
+@pytest.mark.parametrize("box", [(62, 72, 118, 148), (92, 90, 150, 160)])  # the face once more; one that overlaps with it
+def test_no_neighbour_keeps_the_features_of_the_face(box: tuple[float, float, float, float], region: str) -> None:
+    x, y = seen_core(make_mesh((90, 110), 30))
+    assert run_beside(box, region)[1].mask[y, x].min() > 0.99
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_a_head_in_front_is_not_painted_over_but_the_features_beside_it_are(region: str) -> None:
+    x, y = seen_core(make_mesh((90, 110), 30))
+    behind, front = (run_beside((60, 118, 120, 200), region, in_front)[1].mask for in_front in (False, True))
+    inside = np.hypot((x - 90) / 30, (y - 159) / 41) < 0.85
+    assert inside.any() and (~inside).any()
+    assert behind[y, x].min() > 0.99 and front[y[inside], x[inside]].max() == 0
+    beyond = np.hypot((x - 90) / 30, (y - 159) / 41) > 1
+    assert front[y[beyond], x[beyond]].min() > 0.99
 
 
 def test_the_background_of_the_rendering_stays_out() -> None:

@@ -13,31 +13,55 @@ import torch
 from torch import Generator, Tensor
 
 from ..errors import ShapeError
+from ..identity.vae import IdentityVAE
 from .closed_form import ConditionalMean
 from .denoiser import StyleDenoiser
+from .refiner import StyleRefiner
 from .sampler import sample
 from .style_space import expand
+from .surrogate import StyleSurrogate
 
 
 @dataclass(frozen=True)
 class Recomposition:
-    """styles: [B, 23, 512], ready for the generator; codes: [B, 3, 512]; gates: [depth, B, 3] or None (closed form)."""
+    """styles: [B, 23, 512], ready for the generator; codes: [B, 3, 512]; gates: [depth, B, 3] or None (closed form).
+
+    residuals: [B, 3, 512] whitened, as sampled, before any refinement.
+    """
 
     styles: Tensor
     codes: Tensor
     gates: Tensor | None
+    residuals: Tensor
+
+
+@dataclass(frozen=True)
+class Refinement:
+    """A refiner with the frozen networks that it reads with."""
+
+    refiner: StyleRefiner
+    surrogate: StyleSurrogate
+    vae: IdentityVAE
+
+    def __call__(self, residual: Tensor, standard: Tensor, latents: Tensor, attributes: Tensor, mean: ConditionalMean) -> Tensor:
+        """Residuals [K, G, D] corrected towards identity latents [K, L] and attributes [K, A] in their own units."""
+        wanted, target = self.vae.decode(latents), self.surrogate.standardise(attributes)
+        return self.refiner.refine(residual, standard, wanted, target, mean, self.surrogate)[-1]
 
 
 class Recomposer:
-    """Mean and denoiser together.
+    """Mean, denoiser and refinement together.
 
     Args:
         mean: closed form over [identity latent, attributes in their own units].
         denoiser: None samples the closed form's Gaussian alone.
+        refinement: None leaves the sample as it is.
     """
 
-    def __init__(self, mean: ConditionalMean, denoiser: StyleDenoiser | None, identity_dim: int) -> None:
-        self.mean, self.denoiser, self.identity_dim = mean, denoiser, identity_dim
+    def __init__(
+        self, mean: ConditionalMean, denoiser: StyleDenoiser | None, identity_dim: int, refinement: Refinement | None = None
+    ) -> None:
+        self.mean, self.denoiser, self.identity_dim, self.refinement = mean, denoiser, identity_dim, refinement
 
     def __call__(
         self,
@@ -68,14 +92,23 @@ class Recomposer:
             raise ShapeError(f"{len(latents)} latents, {len(attributes)} attributes, {len(generators)} generators")
         standard = self.mean.standardise(torch.cat((latents, attributes), dim=1))
         shape = (count, *self.mean.offset.shape)
-        codes, maps = [], []
+        residuals, codes, maps = [], [], []
         # a matrix product's rounding depends on its rows: face by face a result does not depend on the batch
-        for part, generator in zip(standard.split(count), generators, strict=True):
+        rows = zip(standard.split(count), latents.split(count), attributes.split(count), generators, strict=True)
+        for part, own_latents, own_attributes, generator in rows:
             residual = torch.randn(shape, generator=generator).to(part)
             if self.denoiser is not None:
                 identity, rest = part[:, : self.identity_dim], part[:, self.identity_dim :]
                 residual = sample(self.denoiser, identity, rest, residual, steps, guidance, scheduler, callback)
                 maps.append(self.denoiser.gate_maps())
-            codes.append(self.mean.unwhiten(spread * residual, part))
+            residuals.append(spread * residual)
+            codes.append(self.complete(residuals[-1], own_latents, own_attributes))
         gates = None if not maps or maps[0] is None else torch.cat([m for m in maps if m is not None], dim=1)
-        return Recomposition(expand(torch.cat(codes)), torch.cat(codes), gates)
+        return Recomposition(expand(torch.cat(codes)), torch.cat(codes), gates, torch.cat(residuals))
+
+    def complete(self, residual: Tensor, latents: Tensor, attributes: Tensor) -> Tensor:
+        """Sampled residuals [K, G, D] with their conditions -> style codes [K, G, D], refined where there is a refinement."""
+        standard = self.mean.standardise(torch.cat((latents, attributes), dim=1))
+        if self.refinement is not None:
+            residual = self.refinement(residual, standard, latents, attributes, self.mean)
+        return self.mean.unwhiten(residual, standard)

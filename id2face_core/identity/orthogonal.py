@@ -1,7 +1,7 @@
 """Orthogonal identity mapping: the new identity is kept away from the source's.
 
 `exact` is the abstract's. One person who gets many exactly orthogonal pseudonyms is the one at cosine 0 to all of
-them, so the default elsewhere is the one-sided limit (`traits.sample_matching`), and `KeyedOrthogonal` is for
+them, so the default elsewhere is the one-sided limit, and `KeyedOrthogonal` is for
 pseudonyms that must be stable and reversible.
 """
 
@@ -30,9 +30,12 @@ def exact(latents: Tensor, source: Tensor) -> Tensor:
     return rest * (norm / length)
 
 
-def one_sided(latents: Tensor, source: Tensor, margin: float) -> Tensor:
-    """Rotate in the plane of (v, u) only where cos(v, u) > margin, to cos = margin. Norms stay. [B, L] each."""
-    if not -1 < margin < 1:
+def one_sided(latents: Tensor, source: Tensor, margin: float | Tensor) -> Tensor:
+    """Rotate in the plane of (v, u) only where cos(v, u) > margin, to cos = margin. Norms stay.
+
+    latents: [B, L]; source: [B, L] or [1, L]; margin: a number or [B, 1]. Raises ConfigError outside of -1..1.
+    """
+    if not bool((torch.as_tensor(margin).abs() < 1).all()):
         raise ConfigError(f"margin is {margin}; choose a cosine between -1 and 1")
     u = source / source.norm(dim=-1, keepdim=True).clamp_min(1e-12)
     norm = latents.norm(dim=-1, keepdim=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,7 +14,7 @@ from .colour import relight
 from .grain import match
 from .hair import hair_share, without_hair
 from .head import clear_head, head_mask, read_hair, rounded, tone_hair
-from .mask import core_mask, soft_mask
+from .mask import Neighbour, core_mask, neighbours_mask, soft_mask
 from .warp import Box, backward_map, face_width
 
 REGIONS = ("oval", "face", "head")
@@ -73,6 +74,7 @@ def compose(
     occluder: SoftMask | None = None,
     person: SoftMask | None = None,
     rendering_person: SoftMask | None = None,
+    neighbours: Sequence[Neighbour] = (),
 ) -> Composite:
     """Replace one face.
 
@@ -83,6 +85,7 @@ def compose(
         occluder: what is in front of the face and stays; see `faces.occlusion`.
         person: the people in the picture; rendering_person: the person in the rendering, so that nothing of its
             background gets in. See `faces.person`. Region `head` is an ellipse unless it has both.
+        neighbours: the other faces in the picture, whose heads stay as they are.
 
     Raises:
         FaceRejectedError: "outside" when the face has no pixels in the picture; "occluded" when the occluder covers an
@@ -124,8 +127,10 @@ def compose(
     blended = join(canvas, new, mask, np.maximum(mask * (1 - drawn), core), width)
     replaced = np.maximum(mask, cleared)
     hidden = None if occluder is None else occluder.window(*box.corners)
+    stays = neighbours_mask(neighbours, points, box)
     if hidden is not None and hidden.any():
-        stays = _in_front(hidden, core, points, box)
+        stays = np.maximum(stays, _in_front(hidden, core, points, box))
+    if stays.any():
         blended = blended + stays[..., None] * (source - blended)
         replaced = replaced * (1 - stays)
     return _written(picture, box, blended, replaced)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 from PIL import Image, ImageDraw
 from scipy.ndimage import distance_transform_edt
@@ -12,6 +15,7 @@ from .warp import EYES, OVAL, Box, face_width
 RISE, GROW = 0.16, 0.12  # region `face` beyond the mesh: the forehead (of its height), all around (of the distance)
 # Half widths of ellipses: what is surely head, what new hair may reach, where old hair is looked for.
 ACROSS = {"skull": 0.78, "reach": 0.92, "surroundings": 1.15}
+HEAD_GROW, NEIGHBOUR_FADE = 1.35, 0.1  # a head around the box of its face; the edge of what stays of it
 WORK = 256  # masks are drawn at about this many pixels a side, then enlarged: they are smooth
 BROWS = np.array([70, 63, 105, 66, 107, 336, 296, 334, 293, 300])
 EYEBROWS = (
@@ -65,6 +69,39 @@ def soft_mask(points: np.ndarray, box: Box, region: str, erode: float = 0.02, fe
     smooth = ramp * ramp * (3 - 2 * ramp)
     soft = Image.fromarray(smooth.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR)
     return np.asarray(soft).copy()
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """Another face in the picture. box: [4] (x0, y0, x1, y1); in_front: seen better than the face that is replaced."""
+
+    box: np.ndarray
+    in_front: bool = False
+
+
+def neighbours_mask(neighbours: Sequence[Neighbour], points: np.ndarray, box: Box) -> np.ndarray:
+    """1 over the heads of other people, float32 [h, w], but 0 on this face, whose own pixels may never stay.
+
+    A mesh goes on where its face is hidden by a head in front. There the other face's own replacement covers the pixels,
+    and around it only the features of this one are replaced. A neighbour whose centre lies on this face is taken for a
+    second detection of it and does not count.
+    """
+    out = np.zeros(box.shape, dtype=np.float32)
+    own, core = soft_mask(points, box, "face", 0.0, NEIGHBOUR_FADE), core_mask(points, box)
+    y, x = np.mgrid[box.y0 : box.y1, box.x0 : box.x1]
+    low, high = points[OVAL].min(axis=0), points[OVAL].max(axis=0)
+    for other in neighbours:
+        x0, y0, x1, y1 = (float(v) for v in other.box)
+        centre, radius = np.array([x0 + x1, y0 + y1]) / 2, np.array([x1 - x0, y1 - y0]) / 2
+        if bool(((centre > low) & (centre < high)).all()) or radius.min() <= 0:
+            continue
+        away = np.hypot((x - centre[0]) / radius[0], (y - centre[1]) / radius[1]).astype(np.float32)
+        head = np.clip((HEAD_GROW - away) / NEIGHBOUR_FADE, 0, 1)
+        stays = head * (1 - (core if other.in_front else own))
+        if other.in_front:
+            stays = np.maximum(stays, np.clip((1 - away) / NEIGHBOUR_FADE, 0, 1))
+        out = np.maximum(out, stays)
+    return out
 
 
 def core_mask(points: np.ndarray, box: Box, grow: float = 0.02, feather: float = 0.06) -> np.ndarray:

@@ -15,6 +15,7 @@ from ..assets.weights import WEIGHTS
 from ..attributes.networks import BlendshapeNetwork, PersonNetwork
 from ..diffusion.closed_form import ConditionalMean
 from ..diffusion.denoiser import StyleDenoiser
+from ..diffusion.refiner import StyleRefiner
 from ..diffusion.surrogate import StyleSurrogate
 from ..errors import AssetMissingError
 from ..identity.encoder import IdentityEncoder
@@ -25,6 +26,7 @@ NETWORKS: dict[str, type[ModelMixin]] = {
     "closed_form": ConditionalMean,
     "denoiser": StyleDenoiser,
     "surrogate": StyleSurrogate,
+    "refiner": StyleRefiner,
     "identity_encoder": IdentityEncoder,
     "identity_vae": IdentityVAE,
     "identity_traits": IdentityTraits,

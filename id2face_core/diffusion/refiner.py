@@ -1,0 +1,85 @@
+"""A learned last step: what the surrogate reads off a sampled code against what was wished moves the code towards the wish.
+
+ReStyle (arXiv 2104.02699) refines an inversion by feeding the present picture back to the encoder; here the surrogate's
+reading takes the picture's place, so that a step costs two small MLPs. It is trained with the recomposition loss and is one
+more pass of a network at inference: nothing is optimised there.
+"""
+
+from __future__ import annotations
+
+import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from torch import Tensor, nn
+
+from .closed_form import ConditionalMean
+from .surrogate import StyleSurrogate
+
+
+class StyleRefiner(ModelMixin, ConfigMixin):
+    """Whitened residual, condition and mismatch -> a correction of the residual.
+
+    Args:
+        condition_dim: length of the standardised condition, see `ConditionalMean`.
+        identity_dim, num_attributes: what the surrogate reads.
+        iterations: how often `refine` reads and corrects.
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        num_groups: int = 3,
+        style_dim: int = 512,
+        condition_dim: int = 167,
+        identity_dim: int = 128,
+        num_attributes: int = 71,
+        width: int = 768,
+        iterations: int = 2,
+    ) -> None:
+        super().__init__()
+        inputs = num_groups * style_dim + condition_dim + 2 * identity_dim + num_attributes
+        self.inlet = nn.Linear(inputs, width)
+        self.hidden = nn.Sequential(nn.GELU(), nn.Linear(width, width), nn.GELU())
+        self.outlet = nn.Linear(width, num_groups * style_dim)
+        nn.init.zeros_(self.outlet.weight)
+        nn.init.zeros_(self.outlet.bias)
+
+    def forward(self, residual: Tensor, standard: Tensor, wanted: Tensor, identity: Tensor, mismatch: Tensor) -> Tensor:
+        """One correction.
+
+        Args:
+            residual: [B, G, D] whitened, see `ConditionalMean.whiten`; standard: [B, C] its condition.
+            wanted, identity: [B, I] unit embeddings, wished and read.
+            mismatch: [B, A] attributes wished less read, in the surrogate's standard deviations.
+
+        Returns:
+            [B, G, D], to be added to the residual.
+        """
+        scale = identity.shape[1] ** 0.5  # a unit vector's entries are small beside the other inputs
+        features = (residual.flatten(1), standard, scale * wanted, scale * (wanted - identity), mismatch)
+        return self.outlet(self.hidden(self.inlet(torch.cat(features, dim=1)))).view_as(residual)
+
+    def refine(
+        self,
+        residual: Tensor,
+        standard: Tensor,
+        wanted: Tensor,
+        attributes: Tensor,
+        mean: ConditionalMean,
+        surrogate: StyleSurrogate,
+    ) -> list[Tensor]:
+        """Read and correct `iterations` times.
+
+        Args:
+            residual, standard, wanted: see `forward`.
+            attributes: [B, A], the wish in the surrogate's standard deviations.
+
+        Returns:
+            The residual after each iteration, [B, G, D] each.
+        """
+        steps = []
+        for _ in range(self.config.iterations):
+            identity, read = surrogate(mean.unwhiten(residual, standard))
+            residual = residual + self(residual, standard, wanted, identity, attributes - read)
+            steps.append(residual)
+        return steps

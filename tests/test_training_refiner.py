@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import pytest
@@ -14,10 +15,12 @@ from id2face_core.diffusion.refiner import StyleRefiner
 from id2face_core.diffusion.surrogate import StyleSurrogate
 from id2face_core.identity.traits import IdentityTraits
 from id2face_core.identity.vae import IdentityVAE
-from id2face_core.training.refiner import AGE, AGES, RefinerConfig, Wishes, refiner_losses, train_refiner
+from id2face_core.training.config import LoopConfig, RefinerConfig
+from id2face_core.training.loop import Loop
+from id2face_core.training.refiner import AGE, AGES, RefinerTask, Wishes, refiner_losses
 
 LATENT, EMBEDDING, STYLE, COUNT = 8, 16, 6, 64
-CONFIG = RefinerConfig(batch=32, learning_rate=3e-3)
+BATCH, CONFIG = 32, RefinerConfig(width=64)
 
 
 @pytest.fixture(scope="module")
@@ -45,9 +48,9 @@ def wishes() -> Wishes:
 
 
 def test_untrained_it_changes_nothing(mean: ConditionalMean, surrogate: StyleSurrogate, wishes: Wishes) -> None:
-    latents, attributes = wishes.draw(CONFIG, Generator().manual_seed(0))
+    latents, attributes = wishes.draw(BATCH, CONFIG, Generator().manual_seed(0))
     standard = mean.standardise(torch.cat((latents, attributes), dim=1))
-    residual = torch.randn(CONFIG.batch, 3, STYLE)
+    residual = torch.randn(BATCH, 3, STYLE)
     model = StyleRefiner(3, STYLE, standard.shape[1], EMBEDDING, len(ATTRIBUTES), 16, iterations=3)
     steps = model.refine(residual, standard, wishes.vae.decode(latents), attributes, mean, surrogate)
     assert len(steps) == 3 and all(torch.equal(step, residual) for step in steps)
@@ -56,11 +59,13 @@ def test_untrained_it_changes_nothing(mean: ConditionalMean, surrogate: StyleSur
 def test_training_brings_what_is_read_to_what_is_wished(
     mean: ConditionalMean, surrogate: StyleSurrogate, wishes: Wishes
 ) -> None:
-    logged: list[dict[str, float]] = []
-    model, figures = train_refiner(wishes, mean, surrogate, 6, CONFIG, log=lambda step, terms: logged.append(terms))
-    assert figures["identity cosine after"] > figures["identity cosine before"] + 0.05
-    assert logged and set(logged[0]) == {"identity", "attributes", "residual"}
-    assert not surrogate.training and not any(p.requires_grad for p in model.parameters())
+    task = RefinerTask(wishes, mean, copy.deepcopy(surrogate), CONFIG)
+    how = replace(CONFIG.optimisation, batch=BATCH, learning_rate=3e-3, steps=150)
+    Loop(task, how, LoopConfig(warmup_steps=10, max_batch_growth=1, precision="float32", ema=0.9)).run(60)
+    figures = task.finish()
+    assert figures["identity_cosine_after"] > figures["identity_cosine_before"] + 0.05
+    assert figures["age_error_after"] < figures["age_error_before"]
+    assert not task.surrogate.training
 
 
 @pytest.mark.parametrize("name", ["identity", "attributes", "residual"])
@@ -69,16 +74,16 @@ def test_each_loss_can_be_switched_off(
 ) -> None:
     model = StyleRefiner(3, STYLE, LATENT + len(ATTRIBUTES), EMBEDDING, len(ATTRIBUTES), 16)
     torch.nn.init.normal_(model.outlet.weight, std=0.5)
-    on = refiner_losses(model, wishes, mean, surrogate, CONFIG, Generator().manual_seed(0))
-    off = refiner_losses(model, wishes, mean, surrogate, replace(CONFIG, **{name: 0.0}), Generator().manual_seed(0))
+    on = refiner_losses(model, wishes, mean, surrogate, CONFIG, BATCH, Generator().manual_seed(0))
+    off = refiner_losses(model, wishes, mean, surrogate, replace(CONFIG, **{name: 0.0}), BATCH, Generator().manual_seed(0))
     assert on[name].item() > 0 and off[name].item() == 0
     assert all(torch.equal(on[other], off[other]) for other in on if other != name)
 
 
 def test_wishes_stay_adult_and_away_from_the_source(wishes: Wishes) -> None:
-    config = replace(CONFIG, own=0.0, margin=(-0.3, -0.3), batch=256, expression_swapped=0.0)
+    config = replace(CONFIG, own=0.0, margin_from=-0.3, margin_to=-0.3, expression_swapped=0.0)
     rows = Generator().manual_seed(5)
-    latents, attributes = wishes.draw(config, Generator().manual_seed(5))
+    latents, attributes = wishes.draw(256, config, Generator().manual_seed(5))
     own = wishes.vae.encode(wishes.embeddings[torch.randint(COUNT, (256,), generator=rows)])
     assert float(torch.cosine_similarity(latents, own).max()) < -0.3 + 1e-4
     assert float(attributes[:, AGE].min()) >= AGES[0] and float(attributes[:, AGE].max()) <= AGES[1]
@@ -86,11 +91,11 @@ def test_wishes_stay_adult_and_away_from_the_source(wishes: Wishes) -> None:
 
 def test_own_identities_and_expressions_as_asked(wishes: Wishes) -> None:
     config = replace(CONFIG, own=1.0, edited=0.0, expression_swapped=0.0)
-    rows = torch.randint(COUNT, (config.batch,), generator=Generator().manual_seed(6))
-    latents, attributes = wishes.draw(config, Generator().manual_seed(6))
+    rows = torch.randint(COUNT, (BATCH,), generator=Generator().manual_seed(6))
+    latents, attributes = wishes.draw(BATCH, config, Generator().manual_seed(6))
     assert torch.equal(attributes, wishes.attributes[rows])
     assert torch.allclose(latents, wishes.vae.encode(wishes.embeddings[rows]), atol=1e-5)
     shapes = group_slice("blendshapes")
-    swapped = wishes.draw(replace(config, expression_swapped=1.0), Generator().manual_seed(6))[1]
+    swapped = wishes.draw(BATCH, replace(config, expression_swapped=1.0), Generator().manual_seed(6))[1]
     assert not torch.equal(swapped[:, shapes], attributes[:, shapes])
     assert torch.equal(swapped[:, shapes.stop :], attributes[:, shapes.stop :])

@@ -20,7 +20,8 @@ from id2face_core.training.curves import read_losses
 MINUTES = "12"  # a limit: the rung counts faces and steps
 LOSSES = {  # what has to fall, of each network
     "person": ("loss",), "encoder": ("cosine",), "vae": ("cosine",), "surrogate": ("identity",),
-    "blendshapes": ("loss",), "denoiser": ("recompose_identity",),  # diffusion is the closed form's from the start
+    "blendshapes": ("loss",), "denoiser": ("recompose_identity",), "refiner": ("identity",),
+    # diffusion is the closed form's from the start
 }  # fmt: skip
 
 

@@ -136,8 +136,32 @@ class LossWeights:
 
 
 @dataclass(frozen=True)
+class RefinerConfig:
+    """Weights of the refiner's losses (0 switches one off) and shares of its wishes.
+
+    identity: 1 - cosine of the read with the wished identity. attributes: squared mismatch, weighted as `ranking.importance`
+    times how well the surrogate reads each. residual: growth of the whitened residual's power, which would leave the faces
+    that the generator knows. own: wishes for the identity of the face itself; edited: with another age; margin: greatest
+    cosine of a sampled identity with the face's own, drawn from a range; spread: of the residual that is refined, likewise.
+    """
+
+    optimisation: Optimisation = Optimisation(0.4, 256, 1e-3, 0.01)
+    identity: float = 1.0
+    attributes: float = 0.5
+    residual: float = 0.6
+    own: float = 0.25
+    edited: float = 0.25
+    expression_swapped: float = 0.1
+    margin_from: float = -0.35
+    margin_to: float = 0.05
+    spread_from: float = 0.3
+    spread_to: float = 0.8
+    width: int = 768
+
+
+@dataclass(frozen=True)
 class RecomposerConfig:
-    """The denoiser.
+    """Denoiser and refiner.
 
     rare_every: terms that need whole extra passes are taken on every so many steps, at as many times the weight.
     through: `surrogate` reads recompositions off the style code; `decoder` renders the first `decoder_rows` of a batch and reads
@@ -145,7 +169,8 @@ class RecomposerConfig:
     """
 
     share: float = 0.25
-    denoiser: Optimisation = Optimisation(0.9, 96, 5e-4, 0.01)
+    denoiser: Optimisation = Optimisation(0.5, 96, 5e-4, 0.01)
+    refiner: RefinerConfig = RefinerConfig()
     losses: LossWeights = LossWeights()
     width: int = 256
     depth: int = 3
@@ -194,6 +219,7 @@ RUNGS: dict[str, dict[str, Any]] = {
         "prior": {"share": 0.05, "surrogate_width": 128, "surrogate": {"batch": 64, "steps": 80}},
         "recomposer": {
             "share": 0.15, "width": 64, "depth": 2, "heads": 2, "denoiser": {"batch": 32, "learning_rate": 2e-3, "steps": 100},
+            "refiner": {"width": 128, "optimisation": {"batch": 64, "steps": 80}},
         },
     },
     # hours on a CPU: the bundled weights

@@ -12,7 +12,9 @@ from torch import Generator
 from ..components import SPREAD, WINDOW
 from ..diffusion.closed_form import ConditionalMean
 from ..diffusion.denoiser import StyleDenoiser
-from ..diffusion.recomposer import Recomposer
+from ..diffusion.recomposer import Recomposer, Refinement
+from ..diffusion.refiner import StyleRefiner
+from ..diffusion.surrogate import StyleSurrogate
 from ..generator.loader import load_generator
 from ..identity.traits import IdentityTraits
 from ..identity.vae import IdentityVAE
@@ -32,10 +34,12 @@ def sample_faces(output: Path, count: int = COUNT, steps: int = 8, seed: int = 0
     traits = IdentityTraits.from_pretrained(output / "identity_traits").eval()
     mean = ConditionalMean.from_pretrained(output / "closed_form").eval()
     denoiser = StyleDenoiser.from_pretrained(output / "denoiser").eval()
+    surrogate = StyleSurrogate.from_pretrained(output / "surrogate").eval()
+    refinement = Refinement(StyleRefiner.from_pretrained(output / "refiner").eval(), surrogate, vae)
     rows = Table.load(output / "table").split()[1].attributes
     attributes = rows[torch.arange(count) % len(rows)]
     latents = traits.condition(vae.sample(count, Generator().manual_seed(seed)), attributes)
-    made = Recomposer(mean, denoiser, vae.config.latent_dim)(
+    made = Recomposer(mean, denoiser, vae.config.latent_dim, refinement)(
         latents, attributes, [Generator().manual_seed(seed + i) for i in range(count)], steps=steps, spread=SPREAD
     )
     generator = load_generator()

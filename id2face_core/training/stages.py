@@ -4,7 +4,7 @@ synth/ features/ features_real/            synthesize: renderings; what is measu
 attributes/ table/ table_real/             attributes: networks of the attribute vector, then one row a face
 identity_encoder/ identity_vae/            identity
 closed_form/ identity_traits/ surrogate/   prior
-denoiser/                                  recomposer
+denoiser/ refiner/                         recomposer
 train/<network>/                           state and losses.csv of each network
 """
 
@@ -36,9 +36,10 @@ from .identity_vae import VaeTask, vae_figures
 from .loop import seeded
 from .readers import DecoderReader, Reader
 from .recomposer import DenoiserTask, denoiser_figures
+from .refiner import RefinerTask, Wishes
 from .surrogate import SurrogateTask
 from .synthesize import render_shards
-from .table import HELD_OUT_EVERY, Table
+from .table import HELD_OUT_EVERY, RealTable, Table
 from .tables import build_tables, held_out_mask, person_labels
 from .teachers import blendshape_targets, person_targets, resolve
 from .workshop import Figures, Workshop
@@ -210,14 +211,33 @@ def _decoder_reader(work: Workshop, surrogate: StyleSurrogate) -> Reader:
     return DecoderReader(generator, frozen[0], frozen[1], frozen[2], work.config.recomposer.decoder_rows)
 
 
+def refiner_task(work: Workshop) -> RefinerTask:
+    """The refiner at its beginning: wishes are for the moments of generated and, where there are any, of real faces."""
+    vae = IdentityVAE.from_pretrained(work.output / "identity_vae")
+    traits = IdentityTraits.from_pretrained(work.output / "identity_traits")
+    mean = ConditionalMean.from_pretrained(work.output / "closed_form")
+    surrogate = StyleSurrogate.from_pretrained(work.output / "surrogate")
+    train, _ = work.load_table().split()
+    faces: list[Table | RealTable] = [train]
+    if (real := work.load_real()) is not None:
+        faces.append(real.rows(~real.held_out))
+    embeddings, attributes = (torch.cat([getattr(rows, k) for rows in faces]) for k in ("embeddings", "attributes"))
+    config = work.config.recomposer.refiner
+    return RefinerTask(Wishes(embeddings, attributes, vae, traits), mean, surrogate, config, work.device, work.config.seed)
+
+
 def run_recomposer(work: Workshop) -> Figures:
-    """The denoiser."""
+    """The denoiser, then the refiner."""
     task, test = denoiser_task(work)
     untrained = denoiser_figures(task, test)
     work.fit(task, work.config.recomposer.denoiser)
     work.save(task.model, "denoiser")
+    refiner = refiner_task(work)
+    work.fit(refiner, work.config.recomposer.refiner.optimisation)
+    work.save(refiner.model, "refiner")
     work.world.wait()
-    return {**denoiser_figures(task, test), **{f"untrained_{name}": value for name, value in untrained.items()}}
+    before = {f"untrained_{name}": value for name, value in untrained.items()}
+    return {**denoiser_figures(task, test), **before, **{f"refiner_{k}": v for k, v in refiner.finish().items()}}
 
 
 def run_export(work: Workshop) -> Figures:

@@ -94,9 +94,9 @@ def render(latent: Tensor) -> np.ndarray:
     from id2face_core.attributes.vector import index
     from id2face_core.stages import draw_candidates, render_candidate
 
-    from .model import shared_model
+    from .model import model_or_default
 
-    parts = shared_model().ready()
+    parts = model_or_default(None).ready()
     mean, wanted = parts.recomposer.mean, parts.traits.weight.shape[0]
     if latent.numel() != wanted:
         raise ConfigError(f"this identity has {latent.numel()} numbers and the model's have {wanted}; it is of another model")

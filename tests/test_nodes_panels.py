@@ -115,7 +115,7 @@ def test_the_gallery_lists_and_changes_files_and_nothing_else(folder: Path) -> N
 
 def test_a_portrait_is_a_face_of_nobody_and_rendered_once(folder: Path, model_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gallery, calls = room("gallery"), []
-    render, parts = gallery.render, room("model").shared_model().ready()
+    render, parts = gallery.render, room("model").model_or_default(None).ready()
     with pytest.raises(ConfigError, match="another model"):
         gallery.portrait("anna_00001.safetensors")
     latent = parts.vae.sample(1, torch.Generator().manual_seed(1), 1.0)[0]

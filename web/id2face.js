@@ -8,7 +8,7 @@ import { CLEAN, swapAll, watchSavers } from "./panels/savers.mjs";
 
 const PANELS = /** @type {Record<string, "picker" | "check" | "saved" | "report">} */ ({
 	ID2FaceDetectFaces: "picker", ID2FacePrivacyCheck: "check", ID2FaceSaveImage: "saved", ID2FaceAnonymize: "report",
-	ID2FacePasteFaces: "report", ID2FaceRedact: "report",
+	ID2FacePasteFaces: "report", ID2FaceRedact: "report", ID2FaceSaveVideo: "saved",
 });
 
 const setting = (id, fallback) => app.extensionManager?.setting?.get?.(id) ?? fallback;

@@ -1,4 +1,4 @@
-// Before and after with a slider, and the privacy gauge. The original is fetched only when the user asks for it.
+// Before and after, and the privacy gauge. The original is fetched only when the user asks.
 import { api } from "../../../scripts/api.js";
 import { button, contain, h } from "../lib/dom.mjs";
 import { addPanel, afterRun, refit, typeOf, upstream, widget } from "../lib/graph.mjs";
@@ -99,14 +99,14 @@ function verdict(check) {
 		`${check.passed ? "✓" : "✗"} ${text}`);
 }
 
-/** Save Anonymized Image: what was saved, beside what the nodes above it said. */
+/** Our savers: what was saved, beside what the nodes above said. */
 export function savePanel(node) {
 	panel(node, "panel_save", 330, (output) => {
 		const files = /** @type {Record<string, string>[]} */ (output?.images ?? []);
 		const above = upstream(node).map((one) => one.id2face ?? {});
 		const check = above.find((one) => one.check)?.check;
 		const report = above.find((one) => one.report)?.report;
-		const after = files.map((file) => api.apiURL(`/view?${new URLSearchParams(file)}`));
+		const after = files.filter((file) => !/\.(mp4|webm)$/.test(file.filename)).map((file) => api.apiURL(`/view?${new URLSearchParams(file)}`));
 		return [
 			check ? verdict(check) : h("div.say", {}, t("save_unchecked")),
 			...(check?.recognisers ?? []).map(gauge), ...(report ? [reportLines(report)] : []),

@@ -1,4 +1,4 @@
-// Small helpers for elements. Everything is made with these: no markup from strings, so that no text becomes code.
+// Elements. Nothing is made of markup in strings, so that no text becomes code.
 
 import { t } from "./text.mjs";
 

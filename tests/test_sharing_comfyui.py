@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from id2face_core.sharing import share_workflow
 
@@ -74,12 +75,14 @@ def test_a_shared_template_has_no_canary(name: str, build: ModuleType) -> None:
 def test_a_shared_template_runs_on_a_second_empty_comfyui(name: str, build: ModuleType, empty: tuple[str, Path]) -> None:
     host, base = empty
     shared = share_workflow(planted(build.TEMPLATES[name]()))
-    lacks_key = [node for node, kind, name in shared.choose if name == "key_file" and kind == "ID2FacePseudonym"]
-    if lacks_key:  # a key is never shared: the receiver is told to choose one, and does
-        with pytest.raises(urllib.error.HTTPError) as refused:
+    own = {"key_file": "own.key", "file": "clip.gif"}  # keys and videos are never shared: the receiver has to choose his own
+    lacking = [(node, name) for node, kind, name in shared.choose if kind in ("ID2FacePseudonym", "LoadVideo")]
+    if lacking:
+        with pytest.raises((urllib.error.HTTPError, RuntimeError)):
             build.run(shared.workflow, host)
-        assert "needs a key_file" in refused.value.read().decode()
         (base / "models/id2face_keys/own.key").write_text(secrets.token_hex(32))
-        for node in lacks_key:
-            shared.workflow[node]["inputs"]["key_file"] = "own.key"
+        frames = [Image.new("RGB", (64, 64), (90 * i, 80, 120)) for i in range(3)]
+        frames[0].save(base / "input/clip.gif", save_all=True, append_images=frames[1:], duration=100)
+        for node, name in lacking:
+            shared.workflow[node]["inputs"][name] = own[name]
     assert build.run(shared.workflow, host)["status"]["status_str"] == "success"

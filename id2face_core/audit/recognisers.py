@@ -109,7 +109,7 @@ class DlibAuditor:
 
     def __init__(self) -> None:
         models = dlib_file().parent
-        import dlib  # type: ignore[import-untyped]
+        import dlib
 
         self._dlib: Any = dlib
         self._shape = dlib.shape_predictor(str(models / "shape_predictor_5_face_landmarks.dat"))

@@ -143,9 +143,11 @@ class RefinerConfig:
     times how well the surrogate reads each. residual: growth of the whitened residual's power, which would leave the faces
     that the generator knows. own: wishes for the identity of the face itself; edited: with another age; margin: greatest
     cosine of a sampled identity with the face's own, drawn from a range; spread: of the residual that is refined, likewise.
+    rounds: how often what it asks for is rendered (at most `round_faces`, in `round_share` of the stage's time, and as much
+    again to measure) to correct the surrogate, and both trained on; see `corrections.py`.
     """
 
-    optimisation: Optimisation = Optimisation(0.4, 256, 1e-3, 0.01)
+    optimisation: Optimisation = Optimisation(0.1, 256, 1e-3, 0.01)
     identity: float = 1.0
     attributes: float = 0.5
     residual: float = 0.6
@@ -157,6 +159,10 @@ class RefinerConfig:
     spread_from: float = 0.3
     spread_to: float = 0.8
     width: int = 768
+    rounds: int = 2
+    round_faces: int = 2000
+    round_share: float = 0.1
+    corrected: Optimisation = Optimisation(0.02, 256, 5e-4, 0.05)
 
 
 @dataclass(frozen=True)
@@ -169,7 +175,7 @@ class RecomposerConfig:
     """
 
     share: float = 0.25
-    denoiser: Optimisation = Optimisation(0.5, 96, 5e-4, 0.01)
+    denoiser: Optimisation = Optimisation(0.25, 96, 5e-4, 0.01)
     refiner: RefinerConfig = RefinerConfig()
     losses: LossWeights = LossWeights()
     width: int = 256
@@ -219,7 +225,10 @@ RUNGS: dict[str, dict[str, Any]] = {
         "prior": {"share": 0.05, "surrogate_width": 128, "surrogate": {"batch": 64, "steps": 80}},
         "recomposer": {
             "share": 0.15, "width": 64, "depth": 2, "heads": 2, "denoiser": {"batch": 32, "learning_rate": 2e-3, "steps": 100},
-            "refiner": {"width": 128, "optimisation": {"batch": 64, "steps": 80}},
+            "refiner": {
+                "width": 128, "optimisation": {"batch": 64, "steps": 80}, "rounds": 1, "round_faces": 16,
+                "corrected": {"batch": 64, "steps": 20},
+            },
         },
     },
     # hours on a CPU: the bundled weights

@@ -76,8 +76,6 @@ class RefinerTask:
     shows.
     """
 
-    name = "refiner"
-
     def __init__(
         self,
         wishes: Wishes,
@@ -86,12 +84,15 @@ class RefinerTask:
         config: RefinerConfig,
         device: torch.device | None = None,
         seed: int = 0,
+        start_from: StyleRefiner | None = None,
+        name: str = "refiner",
     ) -> None:
+        self.name = name
         place = device or torch.device("cpu")
         self.wishes, self.config = wishes.to(place), config
         self.mean, self.surrogate = mean.to(place).eval(), surrogate.to(place).requires_grad_(False).train()
         with seeded(seed):
-            self.model = StyleRefiner(
+            self.model = start_from or StyleRefiner(
                 *mean.offset.shape, mean.centre.numel(), wishes.embeddings.shape[1], wishes.attributes.shape[1], config.width
             )
 

@@ -4,7 +4,7 @@ synth/ features/ features_real/            synthesize: renderings; what is measu
 attributes/ table/ table_real/             attributes: networks of the attribute vector, then one row a face
 identity_encoder/ identity_vae/            identity
 closed_form/ identity_traits/ surrogate/   prior
-denoiser/ refiner/                         recomposer
+denoiser/ refiner/ asked<round>/           recomposer, which also corrects surrogate/
 train/<network>/                           state and losses.csv of each network
 """
 
@@ -22,12 +22,14 @@ from ..attributes.vector import GROUP_SIZES
 from ..devices import probe
 from ..diffusion.closed_form import ConditionalMean
 from ..diffusion.denoiser import StyleDenoiser
+from ..diffusion.refiner import StyleRefiner
 from ..diffusion.surrogate import StyleSurrogate
 from ..errors import AssetMissingError
 from ..identity.encoder import IdentityEncoder
 from ..identity.traits import IdentityTraits
 from ..identity.vae import IdentityVAE
 from .attributes import BlendshapeTask, PersonTask, person_figures
+from .corrections import measure_asked
 from .export import export
 from .features import measure_pictures, measure_set, read_features
 from .glasses import spread_glasses
@@ -211,19 +213,44 @@ def _decoder_reader(work: Workshop, surrogate: StyleSurrogate) -> Reader:
     return DecoderReader(generator, frozen[0], frozen[1], frozen[2], work.config.recomposer.decoder_rows)
 
 
-def refiner_task(work: Workshop) -> RefinerTask:
+def refiner_task(
+    work: Workshop, surrogate: StyleSurrogate, start_from: StyleRefiner | None = None, name: str = "refiner"
+) -> RefinerTask:
     """The refiner at its beginning: wishes are for the moments of generated and, where there are any, of real faces."""
     vae = IdentityVAE.from_pretrained(work.output / "identity_vae")
     traits = IdentityTraits.from_pretrained(work.output / "identity_traits")
     mean = ConditionalMean.from_pretrained(work.output / "closed_form")
-    surrogate = StyleSurrogate.from_pretrained(work.output / "surrogate")
     train, _ = work.load_table().split()
     faces: list[Table | RealTable] = [train]
     if (real := work.load_real()) is not None:
         faces.append(real.rows(~real.held_out))
     embeddings, attributes = (torch.cat([getattr(rows, k) for rows in faces]) for k in ("embeddings", "attributes"))
-    config = work.config.recomposer.refiner
-    return RefinerTask(Wishes(embeddings, attributes, vae, traits), mean, surrogate, config, work.device, work.config.seed)
+    wishes, config = Wishes(embeddings, attributes, vae, traits), work.config.recomposer.refiner
+    return RefinerTask(wishes, mean, surrogate, config, work.device, work.config.seed, start_from, name)
+
+
+def _refine(work: Workshop) -> Figures:
+    """The refiner, and rounds in which the surrogate is corrected where it asks. Writes both networks."""
+    c = work.config.recomposer.refiner
+    surrogate = StyleSurrogate.from_pretrained(work.output / "surrogate")
+    task, asked = refiner_task(work, surrogate), None
+    work.fit(task, c.optimisation)
+    for number in range(1, c.rounds + 1):
+        found = measure_asked(work, task, number)
+        if found is None:
+            break
+        asked = found if asked is None else asked.join(found)
+        corrected = SurrogateTask(
+            work.load_table(), c.width, surrogate, work.device, work.config.seed, asked, f"surrogate_round{number}"
+        )
+        work.fit(corrected, c.corrected)
+        surrogate = corrected.model
+        task = refiner_task(work, surrogate, task.model, f"refiner_round{number}")
+        work.fit(task, c.optimisation)
+    work.save(task.model, "refiner")
+    work.save(surrogate.cpu(), "surrogate")
+    figures: Figures = {f"refiner_{name}": value for name, value in task.finish().items()}
+    return figures | {"asked_faces": 0 if asked is None else len(asked.codes)}
 
 
 def run_recomposer(work: Workshop) -> Figures:
@@ -232,12 +259,9 @@ def run_recomposer(work: Workshop) -> Figures:
     untrained = denoiser_figures(task, test)
     work.fit(task, work.config.recomposer.denoiser)
     work.save(task.model, "denoiser")
-    refiner = refiner_task(work)
-    work.fit(refiner, work.config.recomposer.refiner.optimisation)
-    work.save(refiner.model, "refiner")
+    refined = _refine(work)
     work.world.wait()
-    before = {f"untrained_{name}": value for name, value in untrained.items()}
-    return {**denoiser_figures(task, test), **before, **{f"refiner_{k}": v for k, v in refiner.finish().items()}}
+    return {**denoiser_figures(task, test), **{f"untrained_{name}": value for name, value in untrained.items()}, **refined}
 
 
 def run_export(work: Workshop) -> Figures:

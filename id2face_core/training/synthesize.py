@@ -7,6 +7,7 @@ several processes share the work. Pictures are kept (about 40 kB each), so that 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def draw_codes(generator: FaceGenerator, w_mean: Tensor, seed: int, mixing: Mixi
 @torch.inference_mode()
 def render_shards(
     generator: FaceGenerator, folder: Path, seconds: float, worker: int = 0, workers: int = 1, mixing: Mixing | None = None,
-    shard_size: int = SHARD, faces: int | None = None, batch: int = 1,
+    shard_size: int = SHARD, faces: int | None = None, batch: int = 1, draw: Callable[[range], Tensor] | None = None,
 ) -> int:  # fmt: skip
     """Write shards of pictures and codes until the time is over or there are enough.
 
@@ -52,6 +53,7 @@ def render_shards(
         worker, workers: this process takes shards worker, worker + workers, ...
         faces: at most so many in the whole folder, rounded up to shards.
         batch: rendered at once.
+        draw: numbers of faces -> their style codes [N, 3, 512]; without it `draw_codes` of each.
 
     Returns:
         How many whole shards the folder then has.
@@ -63,7 +65,10 @@ def render_shards(
         target = folder / f"shard{shard:05d}"
         if not target.with_suffix(".npz").exists():
             seeds = range(shard * shard_size, (shard + 1) * shard_size)
-            codes = torch.stack([draw_codes(generator, w_mean, seed, mixing or Mixing()) for seed in seeds])
+            if draw is None:
+                codes = torch.stack([draw_codes(generator, w_mean, seed, mixing or Mixing()) for seed in seeds])
+            else:
+                codes = draw(seeds)
             if _render(generator, codes, target, end, batch):
                 np.savez(target.with_suffix(".npz"), codes=codes.half().numpy())
         shard += workers

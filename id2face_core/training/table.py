@@ -47,6 +47,10 @@ class Table:
     def rows(self, index: Tensor) -> Table:
         return Table(self.codes[index], self.embeddings[index], self.attributes[index])
 
+    def join(self, other: Table) -> Table:
+        """The rows of both."""
+        return Table(*(torch.cat((a, b)) for a, b in zip(vars(self).values(), vars(other).values(), strict=True)))
+
     def to(self, device: torch.device) -> Table:
         return Table(self.codes.to(device), self.embeddings.to(device), self.attributes.to(device))
 

@@ -7,7 +7,7 @@
 #
 #     LIMIT=2 benchmarks/train_and_evaluate.sh DATA /tmp/rehearsal 12 smoke
 #
-# With several GPUs:  LAUNCH="accelerate launch --multi_gpu -m id2face_core.cli.main" benchmarks/train_and_evaluate.sh ...
+# With several GPUs:  LAUNCH="torchrun --nproc_per_node 2 -m id2face_core.cli.main" benchmarks/train_and_evaluate.sh ...
 set -euo pipefail
 data=${1:?folder of data} output=${2:?folder of the run} minutes=${3:-25} rung=${4:-gpu}
 shift $(( $# < 4 ? $# : 4 ))

@@ -18,7 +18,6 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ from ..errors import ConfigError, Id2FaceError
 from .checkpoint import has_state, load_state, save_state
 from .config import LoopConfig, Optimisation
 from .precision import Choice, Task, Weights, choose, computing
-from .progress import Progress
+from .progress import Fit, Progress
 from .world import World
 
 SETTLED = 20  # steps over which the average forgets the initial weights
@@ -37,25 +36,6 @@ SETTLED = 20  # steps over which the average forgets the initial weights
 
 class DivergedError(Id2FaceError):
     """A loss is not finite."""
-
-
-@dataclass(frozen=True)
-class Fit:
-    """What a run of the loop did. loss: the mean of the last logged rows."""
-
-    steps: int
-    seconds: float
-    samples_per_second: float
-    utilisation: float
-    precision: str
-    batch: int
-    loss: float
-
-    def __str__(self) -> str:
-        return (
-            f"{self.steps:,} steps of {self.batch} in {self.seconds / 60:.1f} min, {self.samples_per_second:,.0f} samples/s, "
-            f"MFU {self.utilisation:.0%}, {self.precision}, loss {self.loss:.4f}"
-        )
 
 
 def learning_rate(step: int, progress: float, config: LoopConfig) -> float:
@@ -155,33 +135,37 @@ class Loop:
         saved, first, began = self._clock(), self.step, self._elapsed()
         log = _Log(self.folder if self.world.main else None, self.step)
         line = Progress(self.task.name, seconds, self.how.steps, self.world.main)
-        stable = self._decaying(seconds)
+        stable, terms = self._decaying(seconds), dict[str, Tensor]()
         while (progress := self._progress(seconds)) < 1:
             if not stable and progress >= 1 - self.config.decay_share:
                 stable = True
                 self._save("stable", weights, optimiser, choice)
-            share = learning_rate(self.step, progress, self.config)
-            optimiser.param_groups[0]["lr"] = self._peak(choice) * share
+            rate = self._peak(choice) * learning_rate(self.step, progress, self.config)
+            optimiser.param_groups[0]["lr"] = rate
             terms = self._one_step(choice, weights, optimiser)
             self.step += 1
             if self.step % self.config.log_every == 0:
-                row = {name: float(value.detach()) for name, value in terms.items()}
-                if not all(map(math.isfinite, row.values())):
-                    raise DivergedError(f"{self.task.name}: a loss is not finite at step {self.step}; lower its learning_rate")
+                row = self._finite(terms)
                 log.write(self.step, self._elapsed(), row)
-                speed = self._speed(choice, first, began)
-                line.show(self._elapsed(), self.step, row, speed, speed * choice.flops / choice.peak, share * self._peak(choice))
+                line.show(self._report(choice, first, began, sum(row.values())), row, rate)
             if self._clock() - saved > self.config.checkpoint_seconds:
                 saved = self._clock()
                 self._save("state", weights, optimiser, choice)
         line.close()
         self._save("state", weights, optimiser, choice)
-        speed = self._speed(choice, first, began)
-        share = speed * choice.flops / choice.peak
-        return Fit(self.step, self._elapsed(), speed, share, choice.precision, choice.batch, log.recent)
+        return self._report(choice, first, began, log.recent if log.rows else sum(self._finite(terms).values()))
 
-    def _speed(self, choice: Choice, first: int, began: float) -> float:
-        return (self.step - first) * choice.batch / max(self._elapsed() - began, 1e-9)
+    def _report(self, choice: Choice, first: int, began: float, loss: float) -> Fit:
+        """What this run did since step `first`, at which `began` seconds were spent."""
+        elapsed = self._elapsed()
+        speed = (self.step - first) * choice.batch / max(elapsed - began, 1e-9)
+        return Fit(self.step, elapsed, speed, speed * choice.flops / choice.peak, choice.precision, choice.batch, loss)
+
+    def _finite(self, terms: dict[str, Tensor]) -> dict[str, float]:
+        row = {name: float(value.detach()) for name, value in terms.items()}
+        if not all(map(math.isfinite, row.values())):
+            raise DivergedError(f"{self.task.name}: a loss is not finite at step {self.step}; lower its learning_rate")
+        return row
 
     def _one_step(self, choice: Choice, weights: Weights, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
         seed = step_seed(self.seed, self.task.name, self.step, self.world.rank)
@@ -276,3 +260,8 @@ class _Log:
     def recent(self) -> float:
         """Mean of the last rows of this run; not a number before the first."""
         return sum(self._last) / len(self._last) if self._last else math.nan
+
+    @property
+    def rows(self) -> int:
+        """Rows of this run, at most ten."""
+        return len(self._last)

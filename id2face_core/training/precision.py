@@ -56,6 +56,11 @@ def computing(precision: str, device: torch.device) -> Iterator[None]:
         yield
 
 
+def _layout(precision: str) -> torch.memory_format:
+    """bfloat16 convolutions want their channels last; float32 ones on a CPU are two to three times slower that way."""
+    return torch.contiguous_format if precision == "float32" else torch.channels_last
+
+
 class Weights:
     """The parameters that are stepped: the network's own, or float32 masters of those that compute in bfloat16."""
 
@@ -64,6 +69,7 @@ class Weights:
         halved = {id(p) for m in model.modules() if isinstance(m, _HALVED) for p in m.parameters(recurse=False)}
         if precision != "bfloat16":
             halved = set()
+        self._model = model.to(memory_format=_layout(precision))  # type: ignore[call-overload]
         self.masters: list[Tensor] = []
         for parameter in self.working:
             if id(parameter) in halved:
@@ -92,6 +98,7 @@ class Weights:
         self.publish()
         for master, parameter in zip(self.masters, self.working, strict=True):
             parameter.data = master.data
+        self._model.to(memory_format=torch.contiguous_format)
 
 
 def choose(task: Task, device: torch.device, batch: int, precision: str, growth: int) -> Choice:

@@ -66,6 +66,10 @@ def run(order: Order, config: TrainConfig) -> dict[str, Any]:
         for stage in order.stages:
             _forget(order.output, stage, record, world)
     record.config = asdict(config)
+    _say(
+        world,
+        f"{order.output}: {order.seconds / 60:g} min on {world.device}" + (f", {world.size} processes" if world.size > 1 else ""),
+    )
     results: dict[str, Any] = {}
     for stage, seconds in _allotments(order, config, record):
         results[stage] = _run_stage(stage, seconds, order, config, world, record)

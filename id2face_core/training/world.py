@@ -1,6 +1,6 @@
 """One process or several: who this one is, and how gradients become the same in all of them.
 
-Hugging Face accelerate connects the processes that `torchrun --nproc_per_node N -m id2face_core.cli.main train ...` starts. Gradients are
+Hugging Face accelerate connects the processes that torchrun starts (see docs/training.md). Gradients are
 averaged by one all-reduce of a flat vector: the losses call several methods of a network many times a step, which
 DistributedDataParallel's wrapper does not know, and a few million parameters gain nothing by overlapping.
 """

@@ -62,11 +62,11 @@ def curves(data: Mapping[str, Sequence[float]], chance: bool, label: str, most: 
 
 def intervals(rows: Sequence[Mapping[str, Any]], limit: float | None, label: str) -> str:
     """Shares with their 95 % intervals, one line a row, and a dashed limit. Rows: what, judge, share, low, high."""
-    left, line = 300, 20
+    left, line = 310, 20
     height = line * len(rows) + 40
 
     def x(share: float) -> float:
-        return left + (WIDTH - left - 16) * share
+        return left + (WIDTH - left - 28) * share
 
     parts = []
     for i, row in enumerate(rows):

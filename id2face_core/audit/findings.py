@@ -109,7 +109,7 @@ def share_gate(rows: Sequence[Row], most: float, lead: float | None = None) -> G
     worst = worst_share(rows)
     reached = None if lead is None else worst["share"] <= lead
     words = f"{in_words(worst)}, {worst['judge']}"
-    return Gate(f"<= {percent(most)}", words, worst["share"] <= most, worst["high"] <= most, reached)
+    return Gate(f"≤ {percent(most)}", words, worst["share"] <= most, worst["high"] <= most, reached)
 
 
 def sorted_rows(rows: Sequence[Row]) -> tuple[Row, ...]:

@@ -42,13 +42,21 @@ def page(document: Document, audited: Audited, show_originals: bool = False) -> 
 def _head(document: Document) -> str:
     material, verdict = document["material"], document["verdict"]
     people = f", {material['people']} named people" if material["people"] else ", nobody named"
-    faults = "".join(f"<li>{escape(fault)}</li>" for fault in document["faults"])
+    titles = {f["attack"]: f["title"] for f in document["findings"]}
+    faults = "".join(f"<li>{escape(_plain(fault, titles))}</li>" for fault in document["faults"])
+    made = document["made"].replace("T", " ").replace("+00:00", " UTC")
     return (
-        f"<header><h1>Anonymity audit</h1><p class=soft>{escape(document['made'])} · {material['pairs']:,} pairs of pictures, "
+        f"<header><h1>Anonymity audit</h1><p class=soft>{escape(made)} · {material['pairs']:,} pairs of pictures, "
         f"{material['faces']:,} faces{people}</p></header>"
         f'<div class="verdict {verdict}"><strong>{escape(VERDICTS[verdict])}</strong>'
         + (f"<ul>{faults}</ul>" if faults else "") + f"<p class=soft>{escape(LIMITS)}</p></div>"
     )  # fmt: skip
+
+
+def _plain(fault: str, titles: Mapping[str, str]) -> str:
+    """A fault with the attack's title beside its number."""
+    attack, _, rest = fault.partition(": ")
+    return f"{attack.rstrip('-')} {titles[attack]}: {rest}" if attack in titles else fault
 
 
 def _gates(document: Document) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...attributes.vector import group_slice, index
 from ..evidence import Evidence
 from ..examine import ANONYMIZED, ORIGINAL
 from ..findings import Control, Finding, Gate, Row, checked, count_row, in_words, not_run, percent
@@ -18,6 +19,7 @@ TWO_SIDED = (
     "ID2Face mapping turned against itself: -e is found by the least similar, an orthogonal e by the smallest |cos|",
 )  # fmt: skip
 LEAST_PEOPLE = 10  # three times chance means something from here on
+KEPT = "rank 1 by age, sex and skin alone, which are kept on purpose"
 MOST_PEOPLE = 2000  # of a gallery; beyond, the first ones
 PERMUTATIONS = 1999
 ORDERS: dict[str, Callable[[np.ndarray], np.ndarray]] = {  # scores [N, G] -> what is sorted, greatest first
@@ -39,7 +41,9 @@ class Gallery:
 def rank(evidence: Evidence) -> list[Finding]:
     """A2."""
     found = _galleries(evidence)
-    return [not_run(*RANKED, found) if isinstance(found, str) else _ranked(*found)]
+    if isinstance(found, str):
+        return [not_run(*RANKED, found)]
+    return [_ranked(*found, by_attributes(evidence))]
 
 
 def sort(evidence: Evidence, rng: np.random.Generator) -> list[Finding]:
@@ -61,21 +65,42 @@ def _galleries(evidence: Evidence) -> tuple[Galleries, Galleries] | str:
 
 
 def gallery(evidence: Evidence, judge: str, view: str) -> Gallery:
-    """People with two photographs or more; of each person one photograph is left out, of the true one the probe's own."""
+    """Scores of a judge between a view of the probes and the originals, see `compare`."""
+    made, originals = evidence.vectors(judge, view), evidence.vectors(judge, ORIGINAL)
+    auditor = evidence.auditors[judge]
+    return compare(evidence, evidence.has(judge, view), lambda a, b: score_matrix(auditor, made[a], originals[b]))
+
+
+def by_attributes(evidence: Evidence) -> Gallery:
+    """Scores by age, sex and skin alone, which are kept on purpose: minus the distance of what is read off the pictures."""
+    before, after, both = evidence.attributes()
+    if not both.any():
+        return Gallery(*(np.zeros(shape, dtype=int) for shape in (0, (0, 0), 0)))
+    columns = [index("age"), index("sex"), *range(*group_slice("skin").indices(before.shape[1]))]
+    spread = before[both][:, columns].std(axis=0) + 1e-9
+    a, b = after[:, columns] / spread, before[:, columns] / spread
+    weight = np.array([1.0, 1.0, *[1 / len(columns[2:])] * len(columns[2:])])  # skin counts as one
+    return compare(evidence, both, lambda i, j: -np.sqrt((weight * (a[i][:, None] - b[j][None]) ** 2).sum(axis=-1)))
+
+
+def compare(evidence: Evidence, there: np.ndarray, score: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Gallery:
+    """People with two photographs or more; of each person one photograph is left out, of the true one the probe's own.
+
+    Args:
+        there: which faces can be probes, bool [N]; score: rows of probes [P] and of originals [Q] -> scores [P, Q].
+    """
     photos = evidence.photographs[evidence.named[evidence.photographs]]
     people: dict[str, list[int]] = {}
     for row in photos:
         people.setdefault(str(evidence.persons[row]), []).append(int(row))
     chosen = [rows for rows in people.values() if len(rows) >= 2][:MOST_PEOPLE]
     column = {str(evidence.persons[rows[0]]): g for g, rows in enumerate(chosen)}
-    known = evidence.named & evidence.has(judge, view)
+    known = evidence.named & there
     probes = np.array([i for i in np.flatnonzero(known) if str(evidence.persons[i]) in column], dtype=int)
     truth = np.array([column[str(evidence.persons[i])] for i in probes], dtype=int)
     scores = np.zeros((len(probes), len(chosen)), dtype=np.float32)
-    auditor, originals = evidence.auditors[judge], evidence.vectors(judge, ORIGINAL)
-    made = evidence.vectors(judge, view)[probes]
     for g, rows in enumerate(chosen):
-        found = score_matrix(auditor, made, originals[rows])
+        found = score(probes, np.array(rows))
         own = evidence.sources[rows][None] == evidence.sources[probes][:, None]
         turn = np.arange(len(probes))[:, None] % len(rows) == np.arange(len(rows))[None]
         left_out = np.where(own.any(axis=1, keepdims=True), own, turn)
@@ -118,7 +143,7 @@ def accumulated(g: Gallery) -> Gallery:
     return Gallery(people, scores, people)
 
 
-def _ranked(galleries: Galleries, controls: Galleries) -> Finding:
+def _ranked(galleries: Galleries, controls: Galleries, attributes: Gallery) -> Finding:
     rows, limits, curves = [], [], {}
     for judge, g in galleries.items():
         found = ranks(g.scores)[np.arange(len(g.truth)), g.truth]
@@ -133,11 +158,12 @@ def _ranked(galleries: Galleries, controls: Galleries) -> Finding:
     worst = max(rows, key=lambda row: row["times_chance"])
     band = all(row["low"] <= row["chance"] for row in rows)
     fired = [_rank_one(judge, g) for judge, g in controls.items()]
+    kept = [] if not len(attributes.truth) else [{**_rank_one("attribute reader", attributes), "what": KEPT}]
     least = min(fired, key=lambda row: row["share"])
     value = f"{worst['times_chance']:.1f} times ({worst['what']}: {in_words(worst)}), {worst['judge']}"
     return checked(Finding(
-        *RANKED, rows=tuple(sorted(rows, key=lambda row: -row["times_chance"])),
-        gate=Gate("<= 3 times chance", value, all(limits), worst["high"] <= 3 * worst["chance"], band),
+        *RANKED, rows=(*sorted(rows, key=lambda row: -row["times_chance"]), *kept),
+        gate=Gate("≤ 3 times chance", value, all(limits), worst["high"] <= 3 * worst["chance"], band),
         control=Control("do nothing is found first", in_words(least), least["share"] > max(0.5, 3 * least["chance"])),
         curves=curves, note="A person's score is the mean over photographs; the probe's own photograph is left out.",
     ))  # fmt: skip

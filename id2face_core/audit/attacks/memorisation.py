@@ -37,7 +37,7 @@ def remember(evidence: Evidence) -> list[Finding]:
     value = f"{worst['times']:.2f} times ({in_words(worst)}), {worst['judge']}"
     return [checked(Finding(
         *REMEMBERED, rows=tuple(_finite(row) for row in rows),
-        gate=Gate("<= 2 times real people", value, worst["times"] <= 2, None, worst["times"] <= 1),
+        gate=Gate("≤ 2 times real people", value, worst["times"] <= 2, None, worst["times"] <= 1),
         control=Control("training faces are found", in_words(least), least["share"] >= 0.9),
         note=f"Against {len(next(iter(evidence.training.values())))} training faces.",
     ))]  # fmt: skip

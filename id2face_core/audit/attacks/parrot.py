@@ -40,7 +40,7 @@ def parrot(evidence: Evidence, rng: np.random.Generator, minutes: float) -> list
     blurred = "too few blurred faces" if planted is None else in_words(planted)
     return [checked(Finding(
         *PARROT, rows=rows,
-        gate=Gate("<= 3 times chance", value, times <= 3, ours["high"] <= 3 * ours["chance"], times <= 1.5),
+        gate=Gate("≤ 3 times chance", value, times <= 3, ours["high"] <= 3 * ours["chance"], times <= 1.5),
         control=Control("blurred faces are learned", blurred, fired),
         note="The head sees the embeddings of all judges; it learns hair, age and place as well as the face.",
     ))]  # fmt: skip

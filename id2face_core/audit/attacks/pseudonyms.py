@@ -68,7 +68,7 @@ def link(evidence: Evidence) -> list[Finding]:
     worst = max((row for row in rows if row["what"] == "anonymized"), key=lambda row: row["d_sys"])
     return [checked(Finding(
         *LINKED, rows=tuple(sorted(rows, key=lambda row: (row["what"], -row["d_sys"]))),
-        gate=Gate("D_sys <= 0.1", f"D_sys = {worst['d_sys']:.3f} (N = {len(i)}), {worst['judge']}", worst["d_sys"] <= 0.1, None,
+        gate=Gate("D_sys ≤ 0.1", f"D_sys = {worst['d_sys']:.3f} (N = {len(i)}), {worst['judge']}", worst["d_sys"] <= 0.1, None,
                   worst["d_sys"] <= 0.03),
         control=Control("originals are linked", f"D_sys = {min(planted):.2f}", min(planted) >= 0.5),
         note="Histograms over ten quantiles: few pairs bias the figure upwards, 100 by .07, 450 by .03.",
@@ -91,7 +91,7 @@ def stable(evidence: Evidence) -> list[Finding]:
     value = f"{in_words(worst)}, {worst['judge']}"
     return [checked(Finding(
         *STABLE, rows=tuple(sorted(rows, key=lambda row: row["share"])) + tuple(planted),
-        gate=Gate(">= 90.0 %", value, worst["share"] >= 0.9, worst["low"] >= 0.9, worst["share"] >= 0.97),
+        gate=Gate("≥ 90.0 %", value, worst["share"] >= 0.9, worst["low"] >= 0.9, worst["share"] >= 0.97),
         control=Control("two people are not one", in_words(most), most["share"] < 0.9),
     ))]  # fmt: skip
 
@@ -104,15 +104,17 @@ def shared(evidence: Evidence) -> list[Finding]:
         return [not_run(*SHARED, "there are no two people with a picture afterwards")]
     if not thresholds:
         return [not_run(*SHARED, NO_THRESHOLD)]
-    rows, planted = [], []
+    rows, base, planted = [], [], []
     for judge, limit in thresholds.items():
         rows.append(share_row(judge, "two people, anonymized", evidence.scores(judge, ANONYMIZED, i, j, ANONYMIZED), limit))
+        real = evidence.scores(judge, ORIGINAL, i, j)
+        base.append(share_row(judge, "two people, originals", real, limit))
         one = np.full(min(len(i), 1000), i[0])  # everybody gets the first face
         planted.append(share_row(judge, "one face for all", evidence.scores(judge, ANONYMIZED, one, one, ANONYMIZED), limit))
     note = "" if evidence.named.any() else "No person is named: every picture is taken for another person."
     least = min(planted, key=lambda row: row["share"])
     return [checked(Finding(
-        *SHARED, rows=(*sorted_rows(rows), *planted), gate=share_gate(rows, 0.003, 0.001),
+        *SHARED, rows=(*sorted_rows(rows), *base, *planted), gate=share_gate(rows, 0.003, 0.001),
         control=Control("one face for all is noticed", in_words(least), least["share"] >= 0.9), note=note,
     ))]  # fmt: skip
 
@@ -139,7 +141,7 @@ def diverse(evidence: Evidence) -> list[Finding]:
     value = f"{worst['cosine']:.2f} ({worst['trials']} draws of {worst['faces']} faces), {worst['judge']}"
     return [checked(Finding(
         *DIVERSE, rows=tuple(sorted(rows, key=lambda row: -row["cosine"])),
-        gate=Gate("mean cosine <= 0.25", value, worst["cosine"] <= 0.25, None, worst["cosine"] <= 0.1),
+        gate=Gate("mean cosine ≤ 0.25", value, worst["cosine"] <= 0.25, None, worst["cosine"] <= 0.1),
         control=Control("one face drawn again", f"{min(planted):.2f}", min(planted) > 0.9),
     ))]  # fmt: skip
 

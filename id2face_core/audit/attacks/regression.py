@@ -52,7 +52,7 @@ def regress(evidence: Evidence, rng: np.random.Generator) -> list[Finding]:
     value = f"R2 = {worst['r2']:.3f} {interval} ({worst['what']}, N = {worst['trials']}), {worst['judge']}"
     return [checked(Finding(
         *REGRESSED, rows=tuple(sorted(rows, key=lambda row: -row["r2"])),
-        gate=Gate("R2 <= 0.02", value, worst["r2"] <= 0.02, worst["high"] <= 0.02, worst["r2"] <= 0.005),
+        gate=Gate("R2 ≤ 0.02", value, worst["r2"] <= 0.02, worst["high"] <= 0.02, worst["r2"] <= 0.005),
         control=Control("a secret linear map of the identity is learned", f"R2 = {min(planted):.3f}", min(planted) >= 0.1),
         note="Five folds by person; intervals by bootstrap over people. Age, sex, skin and expression are kept on purpose and "
         "are part of every embedding: what is predicted beyond them stands in a row of its own.",

@@ -54,7 +54,7 @@ def _another_photo(evidence: Evidence) -> Finding:
         rows.append(share_row(judge, "anonymized", scores, limit, int((~seen).sum())))
         control.append(share_row(judge, "do nothing", evidence.scores(judge, ORIGINAL, probe, photo), limit))
         i, j = evidence.strangers()
-        base.append(share_row(judge, "strangers (their false accept rate here)", evidence.scores(judge, ORIGINAL, i, j), limit))
+        base.append(share_row(judge, "strangers (real FAR)", evidence.scores(judge, ORIGINAL, i, j), limit))
         base += _hidden(evidence, judge, limit, probe, photo)
     least = min(control, key=lambda row: row["share"])
     return checked(Finding(
@@ -81,16 +81,21 @@ def _same_photo(evidence: Evidence) -> Finding:
     if not thresholds:
         return not_run(*SAME, NO_THRESHOLD)
     seen = evidence.there
+    found = np.array([row.found for row in evidence.rows], dtype=bool)
     rows, base, control = [], [], []
     for judge, limit in thresholds.items():
         rows.append(_same(evidence, judge, ANONYMIZED, "anonymized", limit, everyone[seen], int((~seen).sum())))
+        for words, part in (("a face is found afterwards", found), ("no face is found afterwards", seen & ~found)):
+            if part.any():
+                base.append(_same(evidence, judge, ANONYMIZED, f"anonymized, {words}", limit, everyone[part]))
         control.append(_same(evidence, judge, ORIGINAL, "do nothing", limit, everyone))
         base += _hidden(evidence, judge, limit, everyone, everyone)
     least = min(control, key=lambda row: row["share"])
     return checked(Finding(
         *SAME, rows=(*sorted_rows(rows), *sorted_rows([*control, *base])), gate=share_gate(rows, 0.10, 0.01),
         control=Control("do nothing is recognised", in_words(least), least["share"] >= 0.9), curves=_same_histograms(evidence),
-        note="The same photograph is the hardest test: hair, clothes, light and place are the same on purpose.",
+        note="The same photograph is the hardest test: hair, clothes, light and place are the same. A filled face may match by "
+        "what stands around it alone, above all a small one.",
     ))  # fmt: skip
 
 

@@ -32,6 +32,7 @@ ORIGINAL, ANONYMIZED, RING, RENDERING = "original", "anonymized", "what was kept
 HIDING = {name: control for name, control in CONTROLS.items() if name != "nothing"} | {"grey head": grey_head}
 CROP, CROP_FACE = 80, 64  # of A5: ArcFace's square is the middle 64 px, so that judges find some border
 PATCH = 1.1  # sides of ArcFace's crop that are kept around its middle; judges look at 0.9, diagonals included
+LOOK = 320  # longest side in which a face is looked for at its known place
 MIN_SIDE = 16.0  # pixels; below, no recogniser says anything
 
 
@@ -82,7 +83,8 @@ class Examiner:
         folder = model_folder()
         self.features = None if features is None else load_features(features)
         self.auditors: list[Auditor] = [load_judge(judge) for judge in judges]
-        self.detector: FaceDetector = TiledDetector(load_detector(detectors, folder))
+        self.near = load_detector(detectors, folder)  # where a face is known to have been
+        self.detector: FaceDetector = TiledDetector(self.near)
         mesh_file = require("landmarks", "face_landmark.tflite", folder)
         require("landmarks", "iris_landmark.tflite", folder)
         self.mesh = MeshNetwork.from_folder(mesh_file.parent)
@@ -109,11 +111,8 @@ class Examiner:
         judged = [face for face in faces if _side(face) >= MIN_SIDE]
         rendering = None if pair.rendering is None else _read_or_none(pair.rendering)
         away = None if after is None else _background(before, after, faces)
-        now = [] if after is None or not judged else self.detector.detect(after)
         rows = tuple(
-            replace(
-                self._face(index, i, face, before, after, now, rendering if i == 0 else None, controls, crops), background=away
-            )
+            replace(self._face(index, i, face, before, after, rendering if i == 0 else None, controls, crops), background=away)
             for i, face in enumerate(judged)
         )
         state = "missing" if after is None else "read" if rows else "no face"
@@ -126,7 +125,6 @@ class Examiner:
         face: Face,
         before: np.ndarray,
         after: np.ndarray | None,
-        now: Sequence[Face],
         rendering: np.ndarray | None,
         controls: bool,
         crops: bool,
@@ -147,7 +145,7 @@ class Examiner:
         }  # fmt: skip
         if after is None:
             return FaceRow(index, number, _side(face), points, vectors, None, False)
-        place = _nearest(now, points)
+        place = self._place(after, points)
         read_before, read_after = self._read(before, points), self._read(after, points if place is None else place)
         kept = None
         if crops and self.features is not None:
@@ -161,6 +159,16 @@ class Examiner:
             (sharpness(before, points), sharpness(after, points)),
             (_crop(before, points), _crop(after, points)) if crops else None, None, kept,
         )  # fmt: skip
+
+    def _place(self, picture: np.ndarray, points: np.ndarray) -> np.ndarray | None:
+        """Points of the face that is detected where one was, within an eye distance; looked for in the surroundings only."""
+        patch, at = face_patch(picture, points)
+        scale = min(1.0, LOOK / max(patch.shape[:2]))
+        if scale < 1:
+            size = (max(1, round(patch.shape[1] * scale)), max(1, round(patch.shape[0] * scale)))
+            patch = np.asarray(Image.fromarray(patch).resize(size, Image.Resampling.BILINEAR))
+        found = _nearest(self.near.detect(patch), at * scale)
+        return None if found is None else (found / scale + (points - at)).astype(np.float32)
 
     def _read(self, picture: np.ndarray, points: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:
         try:

@@ -124,3 +124,17 @@ def run_comfyui() -> Callable[[Path], AbstractContextManager[str]]:
     if not comfyui:
         pytest.skip("set COMFYUI_PATH to a ComfyUI checkout")
     return lambda base: _running(comfyui, base)
+
+
+@pytest.fixture(scope="session")
+def script() -> Callable[[Path], ModuleType]:
+    """Load a script that is no part of a package."""
+
+    def load(path: Path) -> ModuleType:
+        spec = importlib.util.spec_from_file_location(f"{path.parent.name}_{path.stem}", path)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load

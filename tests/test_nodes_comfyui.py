@@ -1,24 +1,21 @@
 """The pack in a real, running ComfyUI: COMFYUI_PATH=/path/to/ComfyUI python -m pytest -m comfyui
 
-Its Python is $COMFYUI_PYTHON, or the one that runs the tests. A torch without CUDA beside a torchvision with it needs two
-operator schemas, which the launcher declares.
+Its Python is $COMFYUI_PYTHON, or the one that runs the tests; see `conftest.run_comfyui`.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -26,16 +23,6 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 ROOT = Path(__file__).resolve().parents[1]
-LAUNCHER = """
-import runpy, sys, torch
-library = torch.library.Library("torchvision", "DEF")
-for name in ("nms", "qnms"):
-    library.define(name + "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-root = sys.argv.pop(1)
-sys.path.insert(0, root)
-sys.argv[0] = root + "/main.py"
-runpy.run_path(sys.argv[0], run_name="__main__")
-"""
 LISTENER = """
 import aiohttp, asyncio, sys
 async def listen():
@@ -44,6 +31,18 @@ async def listen():
             async for message in socket:
                 out.write(message.data if isinstance(message.data, bytes) else message.data.encode())
 asyncio.run(listen())
+"""
+CLIP = """
+import av, sys
+from PIL import Image
+picture = Image.open(sys.argv[1]).convert("RGB")
+with av.open(sys.argv[2], "w") as out:
+    out.metadata["title"] = sys.argv[3]
+    stream = out.add_stream("h264", rate=8)
+    stream.width, stream.height, stream.pix_fmt = *picture.size, "yuv420p"
+    for _ in range(3):
+        out.mux(stream.encode(av.VideoFrame.from_image(picture)))
+    out.mux(stream.encode())
 """
 PYTHON = os.environ.get("COMFYUI_PYTHON", sys.executable)
 CANARIES = [f"canary{i:02}x{secrets.token_hex(4)}" for i in range(12)]
@@ -80,24 +79,18 @@ def websocket(host: str, file: Path) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def build() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("workflows_build", ROOT / "workflows/build.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def build(script: Callable[[Path], ModuleType]) -> ModuleType:
+    return script(ROOT / "workflows/build.py")
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, model_dir: Path) -> Iterator[tuple[str, Path]]:
+def server(
+    tmp_path_factory: pytest.TempPathFactory, model_dir: Path, run_comfyui: Callable[[Path], AbstractContextManager[str]]
+) -> Iterator[tuple[str, Path]]:
     """(address, base folder) of a server with the pack, beside a pack with modules `nodes` and `utils` of its own."""
-    comfyui = os.environ.get("COMFYUI_PATH")
-    if not comfyui:
-        pytest.skip("set COMFYUI_PATH to a ComfyUI checkout")
     base = tmp_path_factory.mktemp("comfyui")
-    for folder in ("custom_nodes/neighbour", "input", "output", "temp", "user", "models/id2face_keys"):
+    for folder in ("custom_nodes/neighbour", "input", "models/id2face_keys"):
         (base / folder).mkdir(parents=True)
-    (base / "custom_nodes/id2face").symlink_to(ROOT)
     neighbour = base / "custom_nodes/neighbour"
     (neighbour / "utils.py").write_text("VALUE = 1\n")
     (neighbour / "nodes.py").write_text("from .utils import VALUE\nMAPPINGS = {}\n")
@@ -105,26 +98,12 @@ def server(tmp_path_factory: pytest.TempPathFactory, model_dir: Path) -> Iterato
         "import os, sys\nsys.path.insert(0, os.path.dirname(__file__))\nfrom .nodes import MAPPINGS as NODE_CLASS_MAPPINGS\n"
     )
     plant(base / "input/photo.png")
-    shutil.copy(ROOT / "id2face_core/demo/astronaut.jpg", base / "input/photo.jpg")
+    photo = base / "input/photo.jpg"
+    shutil.copy(ROOT / "id2face_core/demo/astronaut.jpg", photo)
+    subprocess.run([PYTHON, "-c", CLIP, str(photo), str(base / "input/clip.mp4"), CANARIES[0]], check=True)
     (base / "models/id2face_keys/example.key").write_text(CANARIES[11] + secrets.token_hex(32))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [PYTHON, "-c", LAUNCHER, comfyui, "--cpu", "--disable-api-nodes", "--base-directory", str(base),
-               "--port", str(port), "--database-url", "sqlite:///:memory:"]  # fmt: skip
-    host = f"http://127.0.0.1:{port}"
-    with (base / "log.txt").open("w") as log, subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT) as process:
-        try:
-            for _ in range(240):
-                try:
-                    urllib.request.urlopen(f"{host}/system_stats").close()
-                    break
-                except OSError:
-                    assert process.poll() is None, (base / "log.txt").read_text()[-2000:]
-                    time.sleep(0.5)
-            yield host, base
-        finally:
-            process.terminate()
+    with run_comfyui(base) as host:
+        yield host, base
 
 
 def test_the_templates_are_those_of_the_script_and_run(server: tuple[str, Path], build: ModuleType) -> None:
@@ -148,12 +127,14 @@ def test_no_canary_comes_out(server: tuple[str, Path], build: ModuleType) -> Non
     for where, content in texts.items():
         for canary in CANARIES:
             assert canary.encode() not in content, (where, canary)
-    for path in places:
+    assert CANARIES[0].encode() in (base / "input/clip.mp4").read_bytes() and any(path.suffix == ".mp4" for path in places)
+    for path in (path for path in places if path.suffix != ".mp4"):
         assert not Image.open(path).info.keys() & {"prompt", "workflow", "exif", "Comment", "xmp"}
 
 
 def run_with_canaries(host: str, build: ModuleType) -> None:
-    """Graphs on the photograph with canaries: three that succeed, with step previews, and a mis-wired one."""
+    """Graphs on clip and photograph with canaries: four that succeed, with step previews, and a mis-wired one."""
+    build.run(build.video(), host)
     for make in (build.simple, build.keyed_pseudonym, build.privacy_check):
         prompt = make()
         prompt["1"]["inputs"]["image"] = "photo.png"

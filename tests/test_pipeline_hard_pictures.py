@@ -128,7 +128,7 @@ def test_weights_that_are_not_what_they_should_be(
         file.write_bytes(file.read_bytes()[:-1] + b"!")
     else:
         (folder / weights.REGISTRY).unlink()
-    monkeypatch.setattr(components, "our_weights", lambda name: weights.our_weights(name, folder))
+    monkeypatch.setattr(components, "our_weights", lambda name, _: weights.our_weights(name, folder))
     assert main(["anonymize", str(PHOTO), "--output", str(tmp_path / "out")]) == 1
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1 and weights.REMEDY in lines[0] and "Traceback" not in lines[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import secrets
@@ -25,12 +24,8 @@ CANARIES = [f"canary{i:02}x{secrets.token_hex(4)}" for i in range(11)] + [str(se
 
 
 @pytest.fixture(scope="module")
-def build() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("workflows_build", ROOT / "workflows/build.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def build(script: Callable[[Path], ModuleType]) -> ModuleType:
+    return script(ROOT / "workflows/build.py")
 
 
 @pytest.fixture(scope="module")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -25,12 +25,8 @@ def texts(language: str, part: str = "main") -> dict:
 
 
 @pytest.fixture(scope="module")
-def build() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("locales_build", LOCALES / "build.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def build(script: Callable[[Path], ModuleType]) -> ModuleType:
+    return script(LOCALES / "build.py")
 
 
 def test_there_are_four_languages() -> None:

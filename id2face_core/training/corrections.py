@@ -14,7 +14,7 @@ from torch import Generator, Tensor
 from ..attributes.networks import BlendshapeNetwork, PersonNetwork
 from ..devices import probe
 from .features import measure_pictures, read_features
-from .refiner import RefinerTask
+from .refiner import RefinerTask, ask
 from .synthesize import render_shards
 from .table import Table
 from .tables import attributes_of
@@ -26,16 +26,10 @@ from .workshop import Workshop
 def asked_codes(task: RefinerTask, count: int, seed: int) -> Tensor:
     """Style codes [count, G, D] that the refiner gives for wishes of a seed."""
     place = task.wishes.attributes.device
-    rng, c = Generator(place).manual_seed(seed), task.config
-    latents, attributes = task.wishes.draw(count, c, rng)
-    standard, wanted = task.mean.standardise(torch.cat((latents, attributes), dim=1)), task.wishes.vae.decode(latents)
-    spread = c.spread_from + (c.spread_to - c.spread_from) * torch.rand((count, 1, 1), generator=rng, device=place)
-    residual = spread * torch.randn((count, *task.mean.offset.shape), generator=rng, device=place)
     task.surrogate.eval()
-    target = task.surrogate.standardise(attributes)
-    model = task.model.to(place)
-    refined = model.refine(residual, standard, wanted, target, task.mean, task.surrogate)[-1]
-    return task.mean.unwhiten(refined, standard).cpu()
+    question = ask(task.wishes, task.mean, task.surrogate, task.config, count, Generator(place).manual_seed(seed))
+    refined = question.refine(task.model.to(place), task.mean, task.surrogate)[-1]
+    return task.mean.unwhiten(refined, question.standard).cpu()
 
 
 def measure_asked(work: Workshop, task: RefinerTask, number: int) -> Table | None:

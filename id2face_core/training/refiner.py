@@ -65,6 +65,46 @@ class Wishes:
         return out
 
 
+@dataclass(frozen=True)
+class Question:
+    """A batch to refine.
+
+    standard: [B, C] conditions; wanted: [B, E] unit embeddings; target: [B, A] in the deviations of the surrogate; residual:
+    [B, G, D], of the deviation spread [B, 1, 1].
+    """
+
+    standard: Tensor
+    wanted: Tensor
+    target: Tensor
+    residual: Tensor
+    spread: Tensor
+
+    def refine(self, model: StyleRefiner, mean: ConditionalMean, surrogate: StyleSurrogate) -> list[Tensor]:
+        """The residual after each iteration, see `StyleRefiner.refine`."""
+        return model.refine(self.residual, self.standard, self.wanted, self.target, mean, surrogate)
+
+
+def ask(
+    wishes: Wishes,
+    mean: ConditionalMean,
+    surrogate: StyleSurrogate,
+    config: RefinerConfig,
+    batch: int,
+    rng: Generator,
+    spread: float | None = None,
+) -> Question:
+    """Draw wishes and noise. spread: deviation of the residual; None draws one a row from the configuration's range."""
+    latents, attributes = wishes.draw(batch, config, rng)
+    low, high = config.spread_from, config.spread_to
+    if spread is None:
+        scale = low + (high - low) * torch.rand((batch, 1, 1), generator=rng, device=rng.device)
+    else:
+        scale = torch.full((batch, 1, 1), spread, device=rng.device)
+    residual = scale * torch.randn((batch, *mean.offset.shape), generator=rng, device=rng.device)
+    standard = mean.standardise(torch.cat((latents, attributes), dim=1))
+    return Question(standard, wishes.vae.decode(latents), surrogate.standardise(attributes), residual, scale)
+
+
 def _share(count: int, share: float, rng: Generator) -> Tensor:
     return torch.rand(count, generator=rng, device=rng.device) < share
 
@@ -115,23 +155,18 @@ def refiner_losses(
     rng: Generator,
 ) -> dict[str, Tensor]:
     """The weighted terms of one batch; earlier iterations count half."""
-    latents, attributes = wishes.draw(batch, config, rng)
-    standard, wanted = mean.standardise(torch.cat((latents, attributes), dim=1)), wishes.vae.decode(latents)
-    target = surrogate.standardise(attributes)
-    low, high = config.spread_from, config.spread_to
-    spread = low + (high - low) * torch.rand((batch, 1, 1), generator=rng, device=rng.device)
-    residual = spread * torch.randn((batch, *mean.offset.shape), generator=rng, device=rng.device)
-    weight = importance().to(residual) * surrogate.reliability
+    question = ask(wishes, mean, surrogate, config, batch, rng)
+    weight = importance().to(question.residual) * surrogate.reliability
     weight = weight / weight.mean()
     terms = {name: torch.zeros((), device=rng.device) for name in ("identity", "attributes", "residual")}
-    steps = model.refine(residual, standard, wanted, target, mean, surrogate)
+    steps = question.refine(model, mean, surrogate)
     for step, refined in enumerate(steps):
         share = 1.0 if step == len(steps) - 1 else 0.5
-        identity, read = surrogate(mean.unwhiten(refined, standard))
-        grown = F.relu(refined.square().mean(dim=(1, 2)) - spread.flatten().square())
+        identity, read = surrogate(mean.unwhiten(refined, question.standard))
+        grown = F.relu(refined.square().mean(dim=(1, 2)) - question.spread.flatten().square())
         beyond = F.relu(refined.square().mean(dim=2) - 1).mean(dim=1)
-        terms["identity"] = terms["identity"] + share * config.identity * (1 - (identity * wanted).sum(dim=1)).mean()
-        mismatch = (weight * (read - target).square().clamp(max=9)).mean()
+        terms["identity"] = terms["identity"] + share * config.identity * (1 - (identity * question.wanted).sum(dim=1)).mean()
+        mismatch = (weight * (read - question.target).square().clamp(max=9)).mean()
         terms["attributes"] = terms["attributes"] + share * config.attributes * mismatch
         terms["residual"] = terms["residual"] + share * config.residual * (grown + 0.1 * beyond).mean()
     return terms
@@ -144,13 +179,10 @@ def refiner_figures(
     """What the surrogate reads before and after: cosine with the wished identity, mean age error in years."""
     place = wishes.attributes.device
     model, rng = model.to(place), Generator(place).manual_seed(1)
-    latents, attributes = wishes.draw(512, RefinerConfig(), rng)
-    standard, wanted = mean.standardise(torch.cat((latents, attributes), dim=1)), wishes.vae.decode(latents)
-    target = surrogate.standardise(attributes)
-    residual = spread * torch.randn((len(latents), *mean.offset.shape), generator=rng, device=place)
+    question = ask(wishes, mean, surrogate, RefinerConfig(), 512, rng, spread)
     figures = {}
-    for name, x in (("before", residual), ("after", model.refine(residual, standard, wanted, target, mean, surrogate)[-1])):
-        identity, read = surrogate(mean.unwhiten(x, standard))
-        figures[f"identity_cosine_{name}"] = float((identity * wanted).sum(dim=1).mean())
-        figures[f"age_error_{name}"] = float(((read - target)[:, AGE].abs() * surrogate.attribute_std[AGE]).mean())
+    for name, x in (("before", question.residual), ("after", question.refine(model, mean, surrogate)[-1])):
+        identity, read = surrogate(mean.unwhiten(x, question.standard))
+        figures[f"identity_cosine_{name}"] = float((identity * question.wanted).sum(dim=1).mean())
+        figures[f"age_error_{name}"] = float(((read - question.target)[:, AGE].abs() * surrogate.attribute_std[AGE]).mean())
     return figures

@@ -362,12 +362,13 @@ def test_commands_menu_settings_badge_and_help_are_there(surface: Surface) -> No
 
 
 def test_the_page_speaks_other_languages(surface: Surface) -> None:
-    surface.setting("Comfy.Locale", "fr")
+    surface.load(template("simple"))
     try:
+        surface.switch_language("fr")
         surface.load(template("composable"), DETECT)
         surface.page.get_by_role("button", name="Tout remplacer").wait_for()
     finally:
-        surface.setting("Comfy.Locale", "en")
+        surface.switch_language("en")
 
 
 def test_a_note_says_that_the_server_may_be_asked_for_others_nodes(browser: Any, pack: ModuleType) -> None:

@@ -118,6 +118,12 @@ class Surface:
     def setting(self, name: str, value: Any) -> None:
         self.run("await app.extensionManager.setting.set(x[0], x[1])", [name, value])
 
+    def switch_language(self, locale: str) -> None:
+        """Change the page's language and wait until it has opened its graph anew, which would else replace the next one."""
+        self.run("graph.nodes.forEach((node) => { node.beforeSwitch = true })")
+        self.setting("Comfy.Locale", locale)
+        self.page.wait_for_function(f"() => {{ {APP} return graph.nodes.length && !graph.nodes.some((n) => n.beforeSwitch) }}")
+
     def load(self, workflow: dict[str, Any], only: int | None = None) -> None:
         """Open a graph, with one node in the middle of the view."""
         self.run("await app.loadGraphData(x)", json.loads(json.dumps(workflow)))

@@ -55,7 +55,7 @@ def document(audited: Audited, plan: Plan) -> dict[str, Any]:
         "software": _software(), "model": {"name": "id2face", "weights_sha256": weights_digest()},
         "material": _material(evidence, plan), "judges": _judges(evidence),
         "findings": [finding.as_dict() for finding in audited.findings],
-        "utility": utility(evidence, plan.features), "fairness": fairness(evidence),
+        "utility": utility(evidence, plan.features, plan.perceptual), "fairness": fairness(evidence),
         "images": _images(evidence),
     }  # fmt: skip
 

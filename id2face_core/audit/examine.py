@@ -25,6 +25,7 @@ from .features import load_features
 from .judges import Judge, load_judge
 from .material import Pair
 from .metadata import rides_along, tokens
+from .perceptual import WINDOW, load_perceptual
 from .readings import sharpness
 from .recognisers import Auditor
 
@@ -43,7 +44,8 @@ class FaceRow:
     vectors: {judge: {view: [D]}}; changed: mean difference inside the face, grey levels (None: no picture after);
     found: a face is detected at the place afterwards; attributes, mesh: before and after (None: not readable);
     crops: uint8 [80, 80, 3] before and after, for A5; background: mean difference and share of equal pixels away from faces;
-    features: [D] before and after, for the Frechet distance.
+    features: [D] before and after, for the Frechet distance; perceptual: LPIPS of before and after around the face, which
+    is covered in both, and of all that the window shows.
     """
 
     pair: int
@@ -59,6 +61,7 @@ class FaceRow:
     crops: tuple[np.ndarray, np.ndarray] | None = field(repr=False, default=None)
     background: tuple[float, float] | None = field(repr=False, default=None)
     features: tuple[np.ndarray, np.ndarray] | None = field(repr=False, default=None)
+    perceptual: tuple[float, float] | None = field(repr=False, default=None)
 
 
 @dataclass(frozen=True)
@@ -78,10 +81,15 @@ class Examiner:
     """The networks of one process."""
 
     def __init__(
-        self, judges: Sequence[Judge], detectors: tuple[str, ...] = ("centerface",), features: Path | None = None
+        self,
+        judges: Sequence[Judge],
+        detectors: tuple[str, ...] = ("centerface",),
+        features: Path | None = None,
+        perceptual: Path | None = None,
     ) -> None:
         folder = model_folder()
         self.features = None if features is None else load_features(features)
+        self.perceptual = None if perceptual is None else load_perceptual(perceptual)
         self.auditors: list[Auditor] = [load_judge(judge) for judge in judges]
         self.near = load_detector(detectors, folder)  # where a face is known to have been
         self.detector: FaceDetector = TiledDetector(self.near)
@@ -158,7 +166,15 @@ class Examiner:
             (read_before[0], read_after[0]), (read_before[1], read_after[1]),
             (sharpness(before, points), sharpness(after, points)),
             (_crop(before, points), _crop(after, points)) if crops else None, None, kept,
+            self._difference(views[ORIGINAL], views[ANONYMIZED]),
         )  # fmt: skip
+
+    def _difference(self, *views: tuple[np.ndarray, np.ndarray]) -> tuple[float, float] | None:
+        if self.perceptual is None:
+            return None
+        covered = [face_window(grey_oval(*view), view[1], WINDOW) for view in views]
+        whole = [face_window(*view, WINDOW) for view in views]
+        return self.perceptual.distance(*covered), self.perceptual.distance(*whole)
 
     def _place(self, picture: np.ndarray, points: np.ndarray) -> np.ndarray | None:
         """Points of the face that is detected where one was, within an eye distance; looked for in the surroundings only."""

@@ -197,8 +197,24 @@ def _utility(figures: Mapping[str, Any]) -> str:
     return (
         "<section><h2>What stayed of the moment</h2><div class=wide><table><thead><tr><th>Error of</th><th>Unit</th>"
         f"<th>Mean [95 %] of N</th><th>Two random people</th></tr></thead><tbody>{rows}</tbody></table></div>"
-        f"{_rows(figures['shares'])}<p>{escape(' '.join(lines))}</p>"
+        f"{_perceptual(figures.get('lpips'))}{_rows(figures['shares'])}<p>{escape(' '.join(lines))}</p>"
         f"<p class=note>Read by {escape(figures['reader'])}.</p></section>"
+    )
+
+
+def _perceptual(found: Mapping[str, Any] | None) -> str:
+    if not found or not found["rows"]:
+        return ""
+    body = "".join(
+        f"<tr><td>{escape(r['what'])}</td>"
+        f"<td class=number>{r['mean']:.3f} [{r['low']:.3f}, {r['high']:.3f}] of {r['trials']}</td>"
+        f"<td class=number>{_number(r['random_pair'])}</td><td class=number>{_number(r['jpeg_50'])}</td></tr>"
+        for r in found["rows"]
+    )  # fmt: skip
+    return (
+        "<div class=wide><table><thead><tr><th>How different it looks</th><th>Mean [95 %] of N</th><th>Two random people</th>"
+        f"<th>A JPEG of quality 50</th></tr></thead><tbody>{body}</tbody></table></div>"
+        f"<p class=note>{escape(found['network'])}.</p>"
     )
 
 

@@ -39,6 +39,7 @@ class Plan:
     impostors: Path | None = None
     training: Path | None = None
     features: Path | None = None
+    perceptual: Path | None = None
     key: bytes | None = field(default=None, repr=False)
     workers: int = 1
     seed: int = 0
@@ -104,9 +105,13 @@ def with_controls(pairs: Sequence[Pair], most: int = CONTROL_FACES) -> set[int]:
 _examiner: Examiner | None = None  # of a worker process
 
 
-def _start(judges: Sequence[Judge], detectors: tuple[str, ...], features: Path | None) -> None:
+def _start(judges: Sequence[Judge], plan: Plan) -> None:
     global _examiner
-    _examiner = Examiner(judges, detectors, features)
+    _examiner = _make(judges, plan)
+
+
+def _make(judges: Sequence[Judge], plan: Plan) -> Examiner:
+    return Examiner(judges, plan.detectors, plan.features, plan.perceptual)
 
 
 def _work(task: tuple[int, Pair, bool, bool]) -> Examined:
@@ -118,12 +123,12 @@ def _examine(plan: Plan, judges: Sequence[Judge], pairs: Sequence[Pair]) -> Iter
     chosen = with_controls(pairs)
     tasks = [(i, pair, i in chosen, i < CROP_FACES) for i, pair in enumerate(pairs)]
     if plan.workers == 1:
-        examiner = Examiner(judges, plan.detectors, plan.features)
+        examiner = _make(judges, plan)
         for task in tasks:
             yield examiner.examine(*task)
         return
     context = multiprocessing.get_context("spawn")  # forked copies of loaded networks may hang
-    with ProcessPoolExecutor(plan.workers, context, _start, (judges, plan.detectors, plan.features)) as pool:
+    with ProcessPoolExecutor(plan.workers, context, _start, (judges, plan)) as pool:
         yield from pool.map(_work, tasks, chunksize=4)
 
 

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..attributes.vector import group_slice, index
+from ..errors import PictureError
+from ..pictures import read_picture
 from .attacks.traces import UNTOUCHED
 from .attacks.verification import limits
+from .contact_sheet import face_window
+from .controls import grey_oval
 from .evidence import Evidence
-from .examine import ANONYMIZED, ORIGINAL
+from .examine import ANONYMIZED, ORIGINAL, face_patch
 from .features import load_features
 from .findings import Row, count_row, share_row, worst_share
 from .frechet import distance_with_floor
+from .perceptual import WINDOW, PerceptualDistance, jpeg, load_perceptual, perceptual_name
 from .statistics import bootstrap_mean
 
 READER = "MediaPipe's mesh and the package's own attribute network, which took part in training: optimistic"
+YARDSTICKS = 50  # originals that are read again for LPIPS of other people and of a JPEG
 SMALL_GROUP = 10  # faces; smaller groups are named and not compared
 
 Error = Callable[[np.ndarray, np.ndarray], np.ndarray]  # attributes before, after [N, A] -> [N]
@@ -51,8 +57,11 @@ def derangement(n: int, rng: np.random.Generator) -> np.ndarray:
     return other
 
 
-def utility(evidence: Evidence, features: Path | None = None) -> dict[str, Any]:
-    """Errors with bootstrap intervals beside those of random pairs, and shares with exact ones; features: of Frechet."""
+def utility(evidence: Evidence, features: Path | None = None, perceptual: Path | None = None) -> dict[str, Any]:
+    """Errors with bootstrap intervals beside those of random pairs, and shares with exact ones.
+
+    features, perceptual: files of the networks of the Frechet distance and of LPIPS, which are reported only where given.
+    """
     there = [row for row in evidence.rows if row.changed is not None]
     shares = [count_row("detector", "a face is found where one was", sum(row.found for row in there), len(there))]
     before, after, both = evidence.attributes()
@@ -76,6 +85,7 @@ def utility(evidence: Evidence, features: Path | None = None) -> dict[str, Any]:
         "background_difference": float(np.mean([w[0] for w in away])) if away else None,
         "sharpness_ratio": float(np.median(sharp)) if sharp else None,
         "frechet": None if features is None else _frechet(evidence, load_features(features).name),
+        "lpips": None if perceptual is None else _perceptual(evidence, perceptual),
     }  # fmt: skip
 
 
@@ -83,6 +93,44 @@ def _frechet(evidence: Evidence, name: str) -> dict[str, Any]:
     both = [row.features for row in evidence.rows if row.features is not None]
     real, new = [pair[0] for pair in both], [pair[1] for pair in both]
     return distance_with_floor(real, new, np.random.default_rng(0), name)
+
+
+SEEN = ("around the face, which is covered in both", "the face and what is around it")
+
+
+def _perceptual(evidence: Evidence, path: Path) -> dict[str, Any]:
+    """LPIPS of before and after, beside that of two people and of a JPEG."""
+    measured = np.array([row.perceptual for row in evidence.rows if row.perceptual is not None]).reshape(-1, len(SEEN))
+    network, windows = load_perceptual(path), _windows(evidence, np.random.default_rng(0))
+    rows = [_perceptual_row(network, what, measured[:, k], windows[k]) for k, what in enumerate(SEEN) if len(measured)]
+    return {"network": perceptual_name(path), "rows": rows}
+
+
+def _perceptual_row(network: PerceptualDistance, what: str, measured: np.ndarray, windows: Sequence[np.ndarray]) -> Row:
+    mean, low, high = bootstrap_mean(measured)
+    other = derangement(len(windows), np.random.default_rng(0)) if len(windows) > 1 else np.zeros(0, dtype=int)
+    strangers = [network.distance(window, windows[j]) for window, j in zip(windows, other, strict=False)]
+    losses = [network.distance(window, jpeg(window)) for window in windows]
+    return {
+        "what": what, "mean": mean, "low": low, "high": high, "trials": len(measured), "yardsticks": len(windows),
+        "random_pair": float(np.mean(strangers)) if strangers else None,
+        "jpeg_50": float(np.mean(losses)) if losses else None,
+    }  # fmt: skip
+
+
+def _windows(evidence: Evidence, rng: np.random.Generator) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Some originals read again: their windows with the face covered, and as they are."""
+    covered: list[np.ndarray] = []
+    whole: list[np.ndarray] = []
+    for i in rng.permutation(evidence.photographs)[:YARDSTICKS]:
+        row = evidence.rows[i]
+        try:
+            view = face_patch(read_picture(evidence.pairs[row.pair].original), row.points)
+        except (PictureError, OSError):
+            continue  # gone since it was read
+        covered.append(face_window(grey_oval(*view), view[1], WINDOW))
+        whole.append(face_window(*view, WINDOW))
+    return covered, whole
 
 
 EYES = (12, 77)  # outer eye corners (33, 263 of the mesh) among the 146 points of `geometry.normalised_points`

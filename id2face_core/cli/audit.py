@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     plan = Plan(
         args.originals, args.anonymized, args.pairs, tuple(args.recognizer), attacks, args.minutes,
         tuple(args.detector) or ("centerface",), args.impostors, args.training,
-        args.features, None if args.key_file is None else key_of(args.key_file), args.workers, args.seed,
+        args.features, args.lpips, None if args.key_file is None else key_of(args.key_file), args.workers, args.seed,
     )  # fmt: skip
     with quiet_stderr() if args.no_progress or not sys.stderr.isatty() else _Bars() as bars:
         audited = audit(plan, bars)

@@ -85,6 +85,7 @@ def _add_audit(parser: argparse.ArgumentParser) -> None:
     add("--impostors", type=Path, metavar="DIR", help="one picture of each of many strangers, to fix thresholds on")
     add("--training", type=Path, metavar="DIR", help="pictures that trained the model, for A9")
     add("--features", type=Path, metavar="FILE", help="network of the Frechet distance (MobileNetV2 .tflite, Inception .pt)")
+    add("--lpips", type=Path, metavar="FILE", help="weights of LPIPS (AlexNet, .safetensors), for what had to stay")
     add("--key-file", type=Path, metavar="F", help="the key of `--mode keyed`, for A7")
     add("--show-originals", action="store_true", help="put originals beside the worst cases in the report")
     add("--workers", type=_positive, default=1, metavar="N", help="processes that read pictures (default: %(default)s)")

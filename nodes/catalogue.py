@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .anonymize import AnonymizeFaces
 from .attributes import EditAttributes, ExtractAttributes
+from .audit import AnonymityAudit
 from .check import PrivacyCheck
 from .detect import DetectFaces
 from .harmonize import HarmonizedDiffusion
@@ -16,5 +17,5 @@ from .save import PreviewClean, SaveAnonymized, SaveAnonymizedVideo
 NODES = (
     AnonymizeFaces, LoadModel, DetectFaces, EncodeIdentity, SampleIdentity, OrthogonalMapping, Pseudonym, ExtractAttributes,
     EditAttributes, HarmonizedDiffusion, PasteFaces, SaveIdentity, LoadIdentity, BlendIdentity, PrivacyCheck, SaveAnonymized,
-    SaveAnonymizedVideo, PreviewClean, Redact, UnloadModel,
+    SaveAnonymizedVideo, PreviewClean, Redact, UnloadModel, AnonymityAudit,
 )  # fmt: skip

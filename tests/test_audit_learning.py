@@ -131,3 +131,16 @@ def test_logistic_weights_follow_the_informative_column() -> None:
     good, bad = draw.normal((2, 0), 1, (400, 2)), draw.normal((0, 0), 1, (4000, 2))
     weights = adaptive.logistic(good, bad)
     assert weights[0] > 1 and abs(weights[1]) < 0.2
+
+
+def test_training_can_be_stopped_between_steps() -> None:
+    class Stopped(Exception):
+        pass
+
+    def stop() -> None:
+        raise Stopped
+
+    with pytest.raises(Stopped):
+        parrot.parrot(evidence(pseudonym), rng(), SHORT, stop)
+    with pytest.raises(Stopped):
+        reconstruction.invert(with_pictures(True), rng(), SHORT, stop)

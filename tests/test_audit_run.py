@@ -140,9 +140,11 @@ def test_names_are_escaped(material: Path) -> None:
 
 
 def test_two_workers_find_what_one_does(material: Path, model_dir: Path) -> None:
+    from id2face_core.audit.material import find_pairs
     from id2face_core.audit.runner import Plan, audit
 
     anonymize(material, "others")
-    plan = Plan(material / "before", material / "after", None, (str(material / "colours.toml"),), ("A12",), workers=2)
-    found = audit(plan)  # other processes know nothing of the detector above: they use the real one
+    plan = Plan((str(material / "colours.toml"),), ("A12",), workers=2)
+    # other processes know nothing of the detector above: they use the real one
+    found = audit(find_pairs(material / "before", material / "after"), plan)
     assert [e.pair for e in found.evidence.examined] == list(range(24))

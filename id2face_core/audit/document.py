@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from typing import Any
@@ -15,6 +15,7 @@ from .evidence import Evidence
 from .findings import Finding
 from .runner import Audited, Plan
 from .utility import fairness, utility
+from .wording import LIMITS, STATES, VERDICTS
 
 SCHEMA = "id2face-audit/1"
 PACKAGES = ("id2face", "numpy", "scipy", "torch", "onnxruntime", "pillow", "dlib-bin", "insightface")
@@ -58,6 +59,23 @@ def document(audited: Audited, plan: Plan) -> dict[str, Any]:
         "utility": utility(evidence, plan.features, plan.perceptual), "fairness": fairness(evidence),
         "images": _images(evidence),
     }  # fmt: skip
+
+
+def summary(found: Mapping[str, Any]) -> str:
+    """A document in a few lines of words, without names of pictures and without figures of single faces."""
+    material = found["material"]
+    lines = [
+        VERDICTS[found["verdict"]],
+        f"{material['pairs']} pairs of pictures, {material['faces']} faces; judged by "
+        + (", ".join(judge["name"] for judge in found["judges"]) or "nobody"),
+    ]
+    for finding in found["findings"]:
+        name, gate = f"{finding['attack'].rstrip('-')} {finding['title']}", finding["gate"]
+        if finding["state"] != "run":
+            lines.append(f"{STATES[finding['state']][0]}: {name}: {finding['reason']}")
+        elif gate is not None:
+            lines.append(f"{'holds' if gate['met'] else 'MISSED'}: {name}: {gate['value']}; the limit is {gate['limit']}")
+    return "\n".join([*lines, LIMITS])
 
 
 def _software() -> dict[str, str]:

@@ -23,7 +23,7 @@ from .contact_sheet import face_window
 from .controls import CONTROLS, crop_side, grey_head, grey_oval, oval_mask
 from .features import load_features
 from .judges import Judge, load_judge
-from .material import Pair
+from .material import Pair, Source
 from .metadata import rides_along, tokens
 from .perceptual import WINDOW, load_perceptual
 from .readings import sharpness
@@ -78,7 +78,7 @@ class Examined:
 
 
 class Examiner:
-    """The networks of one process."""
+    """The networks of one process. folder: of the third-party files, instead of `model_folder()`."""
 
     def __init__(
         self,
@@ -86,8 +86,9 @@ class Examiner:
         detectors: tuple[str, ...] = ("centerface",),
         features: Path | None = None,
         perceptual: Path | None = None,
+        folder: Path | None = None,
     ) -> None:
-        folder = model_folder()
+        folder = folder or model_folder()
         self.features = None if features is None else load_features(features)
         self.perceptual = None if perceptual is None else load_perceptual(perceptual)
         self.auditors: list[Auditor] = [load_judge(judge) for judge in judges]
@@ -107,7 +108,7 @@ class Examiner:
             return Examined(index, "unreadable", f"original: {_why(error)}", ())
         after: np.ndarray | None = None
         rides: list[str] = []
-        searched = tokens(source, pair.original.name)
+        searched = tokens(source, Path(pair.name).name)
         if pair.anonymized is not None:
             try:
                 data = pair.anonymized.read_bytes()
@@ -222,9 +223,9 @@ def _nearest(faces: Sequence[Face], points: np.ndarray) -> np.ndarray | None:
     return min(near, key=lambda item: item[0])[1] if near else None
 
 
-def _read_or_none(path: Path) -> np.ndarray | None:
+def _read_or_none(source: Source) -> np.ndarray | None:
     try:
-        return read_picture(path)
+        return read_picture(source.read_bytes())
     except (PictureError, OSError):
         return None
 

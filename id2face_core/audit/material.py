@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from ..errors import ConfigError
 from ..pictures import search_folder
@@ -12,21 +13,27 @@ from ..pictures import search_folder
 COLUMNS = ("original", "anonymized", "person", "key", "rendering")
 
 
+class Source(Protocol):
+    """A picture file: a path, or what is made in memory when it is asked for."""
+
+    def read_bytes(self) -> bytes: ...
+
+
 @dataclass(frozen=True)
 class Pair:
     """One original and what became of it.
 
-    name: of the original below its folder. anonymized: None where nothing was written. person: "" where not known.
+    name: of the original below its folder, or of a frame. anonymized: None where nothing was written. person: "" where not known.
     key: a name for the key (the value stays secret) under which the pseudonym was made; "" for independent draws.
     rendering: the new face alone. groups: {column: value} of the fairness table.
     """
 
     name: str
-    original: Path = field(repr=False)
-    anonymized: Path | None = field(repr=False)
+    original: Source = field(repr=False)
+    anonymized: Source | None = field(repr=False)
     person: str = field(default="", repr=False)
     key: str = ""
-    rendering: Path | None = field(default=None, repr=False)
+    rendering: Source | None = field(default=None, repr=False)
     groups: dict[str, str] = field(default_factory=dict, repr=False)
 
 

@@ -155,7 +155,7 @@ def _worst(audited: Audited, show_originals: bool) -> str:
     for gap, row in sorted(cases, key=lambda case: -case[0])[:WORST_CASES]:
         pair = evidence.pairs[row.pair]
         assert pair.anonymized is not None
-        after, before = read_picture(pair.anonymized), read_picture(pair.original)
+        after, before = read_picture(pair.anonymized.read_bytes()), read_picture(pair.original.read_bytes())
         scale = np.array([after.shape[1] / before.shape[1], after.shape[0] / before.shape[0]])
         shown = [face_window(after, row.points * scale, 128)]
         cells.append((f"{gap:+.2f}", [face_window(before, row.points, 128), *shown] if show_originals else shown))

@@ -6,6 +6,7 @@ import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from .evidence import Evidence
 from .examine import ORIGINAL, Examined, Examiner, strangers
 from .findings import Finding
 from .judges import Judge, find_judges, load_judge
-from .material import Pair, find_pairs
+from .material import Pair
 from .thresholds import Threshold, fix_threshold
 
 CONTROL_FACES = 200  # pairs whose blurred, pixelated and masked faces are judged too
@@ -27,11 +28,12 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Plan:
-    """What to audit. attacks: names, empty for all that the material allows; minutes: for the attacks that train."""
+    """How to audit.
 
-    originals: Path
-    anonymized: Path
-    table: Path | None = None
+    attacks: names, empty for all that the material allows; minutes: for the attacks that train; folder: of the third-party
+    files, instead of `model_folder()`.
+    """
+
     recognisers: tuple[str, ...] = ()
     attacks: tuple[str, ...] = ()
     minutes: float = 1.0
@@ -43,6 +45,7 @@ class Plan:
     key: bytes | None = field(default=None, repr=False)
     workers: int = 1
     seed: int = 0
+    folder: Path | None = None
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.attacks) - set(ATTACKS))
@@ -60,14 +63,13 @@ class Audited:
     findings: tuple[Finding, ...]
 
 
-def audit(plan: Plan, progress: Progress | None = None) -> Audited:
-    """Run an audit. progress: called with (what, done, all).
+def audit(pairs: Sequence[Pair], plan: Plan, progress: Progress | None = None) -> Audited:
+    """Run an audit. progress: called with (what, done, all); what it raises ends the audit.
 
     Raises:
-        ConfigError: folders, table or recognisers that cannot be used. AssetMissingError: something is not set up.
+        ConfigError: folders or recognisers that cannot be used. AssetMissingError: something is not set up.
     """
     tell = progress or (lambda what, done, count: None)
-    pairs = find_pairs(plan.originals, plan.anonymized, plan.table)
     judges = find_judges(plan.recognisers)
     examined = []
     for found in _examine(plan, judges, pairs):
@@ -82,7 +84,8 @@ def audit(plan: Plan, progress: Progress | None = None) -> Audited:
     findings: list[Finding] = []
     for done, name in enumerate(names):
         tell(f"attack {name}", done, len(names))
-        settings = Settings(np.random.default_rng([plan.seed, done]), plan.minutes, plan.key)
+        pulse = partial(tell, f"attack {name}", done, len(names))
+        settings = Settings(np.random.default_rng([plan.seed, done]), plan.minutes, plan.key, pulse)
         findings += ATTACKS[name](evidence, settings)
     tell("attacks", len(names), len(names))
     return Audited(evidence, tuple(findings))
@@ -111,7 +114,7 @@ def _start(judges: Sequence[Judge], plan: Plan) -> None:
 
 
 def _make(judges: Sequence[Judge], plan: Plan) -> Examiner:
-    return Examiner(judges, plan.detectors, plan.features, plan.perceptual)
+    return Examiner(judges, plan.detectors, plan.features, plan.perceptual, plan.folder)
 
 
 def _work(task: tuple[int, Pair, bool, bool]) -> Examined:
@@ -137,7 +140,8 @@ def _strangers(folder: Path | None, plan: Plan, judges: Sequence[Judge]) -> dict
         return {}
     if not folder.is_dir():
         raise ConfigError(f"{folder} is not a folder")
-    found = list(strangers(Examiner(judges, plan.detectors), search_folder(folder)[0]))
+    examiner = Examiner(judges, plan.detectors, folder=plan.folder)
+    found = list(strangers(examiner, search_folder(folder)[0]))
     if len(found) < 2:
         raise ConfigError(f"{folder} holds {len(found)} pictures with a face; more are needed")
     return {judge.name: np.stack([vectors[judge.name] for vectors in found]) for judge in judges}

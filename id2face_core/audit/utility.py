@@ -125,7 +125,7 @@ def _windows(evidence: Evidence, rng: np.random.Generator) -> tuple[list[np.ndar
     for i in rng.permutation(evidence.photographs)[:YARDSTICKS]:
         row = evidence.rows[i]
         try:
-            view = face_patch(read_picture(evidence.pairs[row.pair].original), row.points)
+            view = face_patch(read_picture(evidence.pairs[row.pair].original.read_bytes()), row.points)
         except (PictureError, OSError):
             continue  # gone since it was read
         covered.append(face_window(grey_oval(*view), view[1], WINDOW))

@@ -17,6 +17,7 @@ def run(args: argparse.Namespace) -> int:
     """Audit two folders, write audit.json and audit.html; see `main` for the exit status."""
     from ..assets.hashing import write_atomically
     from ..audit.document import document
+    from ..audit.material import find_pairs
     from ..audit.report import page
     from ..audit.runner import Plan, audit
 
@@ -29,12 +30,12 @@ def run(args: argparse.Namespace) -> int:
         return complain(problem, USAGE)
     attacks = () if args.attacks == "all" else tuple(args.attacks.split(","))
     plan = Plan(
-        args.originals, args.anonymized, args.pairs, tuple(args.recognizer), attacks, args.minutes,
+        tuple(args.recognizer), attacks, args.minutes,
         tuple(args.detector) or ("centerface",), args.impostors, args.training,
         args.features, args.lpips, None if args.key_file is None else key_of(args.key_file), args.workers, args.seed,
     )  # fmt: skip
     with quiet_stderr() if args.no_progress or not sys.stderr.isatty() else _Bars() as bars:
-        audited = audit(plan, bars)
+        audited = audit(find_pairs(args.originals, args.anonymized, args.pairs), plan, bars)
     found = document(audited, plan)
     write_atomically(args.output / "audit.json", (json.dumps(found, indent=1) + "\n").encode())
     write_atomically(args.output / "audit.html", page(found, audited, args.show_originals).encode())
@@ -53,6 +54,7 @@ class _Bars:
     def __init__(self) -> None:
         self._bar: Any = None
         self._what = ""
+        self._last = ("", -1)
 
     def __enter__(self) -> _Bars:
         return self
@@ -64,7 +66,9 @@ class _Bars:
     def __call__(self, what: str, done: int, count: int) -> None:
         from tqdm import tqdm
 
-        part = "pictures" if what == "pictures" else "attacks"
+        if (what, done) == self._last:
+            return
+        self._last, part = (what, done), "pictures" if what == "pictures" else "attacks"
         if self._bar is None or part != self._what:
             self.__exit__()
             self._bar, self._what = tqdm(total=count, unit=part[:-1], file=sys.stderr), part

@@ -31,13 +31,14 @@ WIDGETS = ("INT", "FLOAT", "BOOLEAN", "STRING", "COMBO")
 SEEDS = ("seed", "noise_seed")
 # names of choices that are names of files, whatever files there were when the table was written
 FILES = re.compile(r"(image|file|audio|video|mask)|(ckpt|lora|vae|unet|clip|control_net|style_model|upscale_model|model)_name")
+ATTACK = r"(A1?[0-9]|Adaptive)"
 NUMBERS = r"[0-9]{1,4}( *, *[0-9]{1,4})*"
 _VALUE = "|".join([r"[+-]?[0-9]{1,3}(\.[0-9]{1,4})?", *(word for words in WORDS.values() for word in words)])
 _CHANGE = rf" *({'|'.join((*ALIASES, *ATTRIBUTES))}) *= *({_VALUE}) *"
 CHANGES = rf"({_CHANGE}([,\n]{_CHANGE})*)?"
 TEXTS = {  # strings of ours that are not free text
     "faces": f"all|largest|{NUMBERS}", "include": f"all|{NUMBERS}", "exclude": f"|{NUMBERS}",
-    "changes": CHANGES, "more": CHANGES,
+    "changes": CHANGES, "more": CHANGES, "people": f"|{NUMBERS}", "attacks": f"all|{ATTACK}( *, *{ATTACK})*",
 }  # fmt: skip
 # A value that a second ComfyUI has: example.png lies in the input folder of every fresh one.
 PLACEHOLDERS = {"LoadImage": "example.png", "LoadImageMask": "example.png"}

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Generator, Tensor, nn
 from torch.nn.utils import skip_init
+
+Pulse = Callable[[], None]  # called at every step of training; what it raises ends the attack
+
+
+def no_pulse() -> None:
+    """For whoever has nothing to say during training."""
 
 
 def linear(inputs: int, outputs: int, scale: float, generator: Generator) -> nn.Linear:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ import torch.nn.functional as F
 from ..evidence import Evidence
 from ..examine import ANONYMIZED
 from ..findings import Control, Finding, Gate, Row, checked, count_row, in_words, not_run
-from .networks import linear, perceptron
+from .networks import Pulse, linear, no_pulse, perceptron
 
 PARROT = (
     "A4", "parrot: a recogniser's head trained on labelled anonymized pictures",
@@ -23,14 +24,21 @@ STEPS, BATCH, HIDDEN, NOISE = 600, 64, 256, 0.3
 Split = tuple[np.ndarray, np.ndarray]  # rows to learn from, rows to be asked about
 
 
-def parrot(evidence: Evidence, rng: np.random.Generator, minutes: float) -> list[Finding]:
+def parrot(
+    evidence: Evidence, rng: np.random.Generator, minutes: float, pulse: Pulse = no_pulse
+) -> list[Finding]:
     """A4. Learned from one half of a person's pictures, or from other keys, and tested on the rest."""
     found = split(evidence)
     if isinstance(found, str):
         return [not_run(*PARROT, found)]
     deadline = time.monotonic() + 30 * minutes
-    ours = _learned(evidence, ANONYMIZED, found, rng, deadline)
-    planted = _learned(evidence, "blur", found, rng, deadline + 30 * minutes)
+
+    def late(end: float) -> bool:
+        pulse()
+        return time.monotonic() > end
+
+    ours = _learned(evidence, ANONYMIZED, found, rng, partial(late, deadline))
+    planted = _learned(evidence, "blur", found, rng, partial(late, deadline + 30 * minutes))
     if ours is None:
         return [not_run(*PARROT, f"fewer than {LEAST_PEOPLE} people have pictures on both sides")]
     times = ours["share"] / ours["chance"]
@@ -66,7 +74,7 @@ def split(evidence: Evidence) -> Split | str:
 
 
 def _learned(
-    evidence: Evidence, view: str, rows: Split, rng: np.random.Generator, deadline: float
+    evidence: Evidence, view: str, rows: Split, rng: np.random.Generator, late: Callable[[], bool]
 ) -> Row | None:
     """Share of test pictures whose person comes first; None: too few people."""
     there = np.all([evidence.has(judge, view) for judge in evidence.auditors], axis=0)
@@ -77,7 +85,7 @@ def _learned(
     learn, ask = (part[np.isin(evidence.persons[part].astype(str), people)] for part in (learn, ask))
     x = np.concatenate([_standard(evidence.vectors(judge, view), learn) for judge in evidence.auditors], axis=1)
     y = np.searchsorted(people, evidence.persons.astype(str))
-    guess = classify(x[learn], y[learn], x[ask], len(people), rng, lambda: time.monotonic() > deadline)
+    guess = classify(x[learn], y[learn], x[ask], len(people), rng, late)
     judges = " + ".join(evidence.auditors)
     hits, more = int((guess == y[ask]).sum()), {"people": len(people), "learned_from": len(learn)}
     return count_row(judges, f"rank 1, {view}", hits, len(ask), chance=1 / len(people), **more)

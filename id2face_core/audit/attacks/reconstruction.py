@@ -16,7 +16,7 @@ from ..evidence import Evidence
 from ..examine import CROP, CROP_FACE, ORIGINAL
 from ..findings import Control, Finding, Row, checked, in_words, not_run, share_gate, share_row, sorted_rows
 from ..recognisers import Auditor
-from .networks import UNet
+from .networks import Pulse, UNet, no_pulse
 from .verification import NO_THRESHOLD, limits
 
 INVERTED = (
@@ -30,7 +30,9 @@ EDGE = (CROP - CROP_FACE) // 2
 POINTS = ((ARCFACE_POINTS + 0.5) * CROP_FACE / 112 - 0.5 + EDGE).astype(np.float32)
 
 
-def invert(evidence: Evidence, rng: np.random.Generator, minutes: float) -> list[Finding]:
+def invert(
+    evidence: Evidence, rng: np.random.Generator, minutes: float, pulse: Pulse = no_pulse
+) -> list[Finding]:
     """A5. Two thirds of the people train, one third is tested; half of the time goes to the control."""
     rows = np.array([i for i, row in enumerate(evidence.rows) if row.crops is not None], dtype=int)
     if len(rows) < LEAST:
@@ -42,13 +44,15 @@ def invert(evidence: Evidence, rng: np.random.Generator, minutes: float) -> list
     order = rng.permutation(labels.max() + 1)
     test = order[labels] % HELD_OUT == 0
     before, after = (_stack(evidence, rows, side) for side in (0, 1))
-    made, steps = restore(after[~test], before[~test], after[test], rng, 30 * minutes)
+    made, steps = restore(after[~test], before[~test], after[test], rng, 30 * minutes, pulse)
     negative = -before.flip(1)  # a "protection" that everybody undoes
-    undone, _ = restore(negative[~test], before[~test], negative[test], rng, 30 * minutes)
+    undone, _ = restore(negative[~test], before[~test], negative[test], rng, 30 * minutes, pulse)
     return [_judged(evidence, rows[test], made, undone, before[test], int((~test).sum()), steps)]
 
 
-def restore(x: Tensor, y: Tensor, at: Tensor, rng: np.random.Generator, seconds: float) -> tuple[Tensor, int]:
+def restore(
+    x: Tensor, y: Tensor, at: Tensor, rng: np.random.Generator, seconds: float, pulse: Pulse = no_pulse
+) -> tuple[Tensor, int]:
     """What a network trained on x -> y [N, 3, 80, 80] makes of `at`, and how many steps it had.
 
     The loss is the pixels' and the identity's, by the package's own encoder: the attacker has the published weights.
@@ -63,6 +67,7 @@ def restore(x: Tensor, y: Tensor, at: Tensor, rng: np.random.Generator, seconds:
         wanted = torch.cat([encoder(_face(part)) for part in y.split(16)])
     wanted = wanted.clone()
     while time.monotonic() < deadline or step < 2:
+        pulse()
         chosen = torch.randint(len(x), (BATCH,), generator=generator)
         flip = bool(torch.randint(2, (1,), generator=generator))
         seen, goal = (t[chosen].flip(-1) if flip else t[chosen] for t in (x, y))

@@ -21,15 +21,17 @@ from . import (
     traces,
     verification,
 )
+from .networks import Pulse, no_pulse
 
 
 @dataclass(frozen=True)
 class Settings:
-    """rng: of this attack; minutes: for each that trains a network; key: secret, for A7 only."""
+    """rng: of this attack; minutes, pulse: for each that trains a network; key: secret, for A7 only."""
 
     rng: np.random.Generator = field(repr=False)
     minutes: float = 1.0
     key: bytes | None = field(default=None, repr=False)
+    pulse: Pulse = field(default=no_pulse, repr=False)
 
 
 Attack = Callable[[Evidence, Settings], list[Finding]]
@@ -39,8 +41,8 @@ ATTACKS: dict[str, Attack] = {
     "A1": lambda evidence, settings: verification.verify(evidence),
     "A2": lambda evidence, settings: identification.rank(evidence),
     "A3": lambda evidence, settings: identification.sort(evidence, settings.rng),
-    "A4": lambda evidence, settings: parrot.parrot(evidence, settings.rng, settings.minutes),
-    "A5": lambda evidence, settings: reconstruction.invert(evidence, settings.rng, settings.minutes),
+    "A4": lambda evidence, settings: parrot.parrot(evidence, settings.rng, settings.minutes, settings.pulse),
+    "A5": lambda evidence, settings: reconstruction.invert(evidence, settings.rng, settings.minutes, settings.pulse),
     "A6": lambda evidence, settings: regression.regress(evidence, settings.rng),
     "A7": lambda evidence, settings: keys.guess(evidence, settings.key, settings.rng),
     "A8": lambda evidence, settings: pseudonyms.link(evidence),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -26,6 +27,8 @@ def metadata(evidence: Evidence) -> list[Finding]:
     read = [e for e in evidence.examined if e.state in ("read", "no face")]
     if not read:
         return [not_run(*CANARIES, "there is no anonymized picture")]
+    if not all(isinstance(evidence.pairs[e.pair].original, Path) for e in read):
+        return [not_run(*CANARIES, "the pictures are no files; audit the folder to which they are saved")]
     hits = [e for e in read if e.rides]
     kinds = sorted({kind for e in hits for kind in e.rides})
     rows: list[Row] = [count_row("files", "anything of the source", len(hits), len(read))]

@@ -19,6 +19,8 @@ import pytest
 from id2face_core.assets import ASSETS, model_folder, status
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path += [str(ROOT / "tests/web"), str(ROOT / "tests/web_host")]  # helpers of the tests of the page
+from fixtures import browser, clean, served, surface  # noqa: E402, F401
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from id2face_core.errors import ConfigError
-from id2face_core.sharing import share_workflow
+from id2face_core.sharing import Removal, grouped, share_workflow
 from id2face_core.sharing.rules import TABLE, WORDS
 from id2face_core.sharing.schema import entry
 
@@ -29,8 +29,9 @@ def in_python(document: Any, keep_seed: bool) -> dict[str, Any]:
     except ConfigError as error:
         return {"error": "groups" if "group nodes" in str(error) else "neither"}
     removed = sorted([r.node, r.type, r.name, r.what] for r in shared.removed)
+    kinds = sorted([finding.what, len(finding.rows), finding.in_nodes] for finding in grouped(shared.removed))
     return {
-        "workflow": shared.workflow, "removed": removed, "unknown": list(shared.unknown),
+        "workflow": shared.workflow, "removed": removed, "grouped": kinds, "unknown": list(shared.unknown),
         "choose": sorted(map(list, shared.choose)),
     }  # fmt: skip
 
@@ -46,11 +47,12 @@ def in_javascript(jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if "removed" in result:
             result["removed"].sort()
             result["choose"].sort()
+            result["grouped"].sort()
     return results
 
 
 def expected(case: dict[str, Any]) -> dict[str, Any]:
-    return {key: case[key] for key in ("workflow", "removed", "unknown", "choose", "error") if key in case}
+    return {key: case[key] for key in ("workflow", "removed", "grouped", "unknown", "choose", "error") if key in case}
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
@@ -123,6 +125,14 @@ def test_no_string_of_a_known_node_is_kept_without_a_rule() -> None:
         for rule in node["widgets"]:
             assert rule["kind"] in ("number", "flag", "choice", "seed", "text", "file", "key", "linked"), kind
             assert rule["kind"] != "choice" or all(isinstance(option, str) for option in rule["options"]), kind
+
+
+def test_equal_findings_are_one_line_that_counts_them() -> None:
+    seeds = [Removal(str(n), "KSampler", "seed", "seed") for n in range(12)]
+    texts = [Removal("3", "KSampler", name, "text") for name in ("a", "b")]
+    one = Removal("", "", "id", "id")
+    lines = [str(finding) for finding in grouped([seeds[0], *texts, one, *seeds[1:]])]
+    assert lines == ["12 nodes: a seed", "2 times: free text", "id: an identifier of this workflow"]
 
 
 def test_every_removal_has_words() -> None:

@@ -99,6 +99,16 @@ def test_the_workflow_in_a_picture_is_found_and_shared(kind: str, tmp_path: Path
     assert "removed: node 2 (ID2FaceAnonymize), seed: a seed" in capsys.readouterr().out
 
 
+def test_share_counts_and_goes_into_detail_when_asked(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    nodes = [{"id": i, "type": "ID2FaceSaveImage", "widgets_values": [f"{CANARY}{i}", "png", 95, False]} for i in range(3)]
+    source, target = tmp_path / "w.json", tmp_path / "clean.json"
+    source.write_text(json.dumps({"nodes": nodes, "links": []}))
+    assert main(["share", str(source), "--output", str(target)]) == 0
+    assert capsys.readouterr().out == "removed: 3 nodes: a file name\n"
+    assert main(["share", str(source), "--output", str(target), "--details"]) == 0
+    assert capsys.readouterr().out.count("(ID2FaceSaveImage), filename_prefix: a file name") == 3
+
+
 def test_share_says_what_it_cannot_keep(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     source, target = tmp_path / "w.json", tmp_path / "clean.json"
     source.write_text(json.dumps({"nodes": [{"id": 1, "type": "OtherPack", "widgets_values": [CANARY]}], "links": []}))

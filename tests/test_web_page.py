@@ -6,9 +6,7 @@ It is a test of the page, not of ComfyUI's server. $ID2FACE_FRONTENDS: a folder 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,58 +14,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from fixtures import VERSIONS, room, template
+from surface import Served, Surface, why_not
 
 from id2face_core.sharing import share_workflow
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.append(str(ROOT / "tests" / "web"))
-from surface import FLAGS, Served, Surface, chromium, frontends, why_not  # noqa: E402
-
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not() or "-")
-VERSIONS = frontends()
 DETECT, CHECK, SAVE = 3, 5, 3  # numbers of nodes in the templates
-
-
-def template(name: str) -> dict[str, Any]:
-    return json.loads((ROOT / "workflows" / f"{name}.json").read_text(encoding="utf-8"))
-
-
-def room(name: str) -> ModuleType:
-    return import_module(f"id2face_pack.nodes.{name}")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        one = play.chromium.launch(executable_path=chromium(), args=FLAGS)
-        yield one
-        one.close()
-
-
-@pytest.fixture(scope="module", params=range(len(VERSIONS)), ids=[version for version, _ in VERSIONS])
-def served(request: pytest.FixtureRequest, pack: ModuleType) -> Iterator[Served]:
-    one = Served(VERSIONS[request.param][1], ["main.py", "--disable-api-nodes"], room("routes").add_routes)
-    yield one
-    one.close()
-
-
-@pytest.fixture(scope="module", params=[False, True], ids=["classic", "nodes2"])
-def surface(request: pytest.FixtureRequest, browser: Any, served: Served) -> Iterator[Surface]:
-    one = Surface(browser, served, request.param)
-    yield one
-    one.context.close()
-
-
-@pytest.fixture(autouse=True)
-def clean(request: pytest.FixtureRequest) -> Iterator[None]:
-    """No test may leave an error of the page, or a request to another host."""
-    yield
-    if "surface" in request.fixturenames:
-        surface = request.getfixturevalue("surface")
-        assert surface.errors == [] and surface.outside() == []
-        surface.requests.clear()
 
 
 def crowd(count: int) -> tuple[torch.Tensor, Any]:
@@ -112,7 +66,7 @@ def test_faces_are_picked_by_mouse_touch_and_keys_and_the_choice_survives(surfac
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Space")
     assert surface.widget(DETECT, "exclude") == "1" and page.locator(".id2-tile:focus").get_attribute("data-face") == "2"
-    assert "4 faces, 2" in (page.locator(".id2-panel [role=status]").first.text_content() or "")
+    assert page.locator(".id2-panel [role=status]").first.text_content() == "Faces: 4. Staying as they are: 2."
     stored = surface.run("return JSON.parse(JSON.stringify(graph.serialize()))")
     surface.load(stored, DETECT)
     assert surface.widget(DETECT, "exclude") == "1"
@@ -250,6 +204,7 @@ def test_the_exported_copy_is_that_of_the_python_function(surface: Surface, tmp_
     for keep in (False, True):
         surface.run("app.extensionManager.command.execute('ID2Face.Share')")
         dialog = surface.page.get_by_role("dialog", name="Export shareable workflow")
+        dialog.get_by_text("2 nodes: a file name").click()
         dialog.get_by_text("Node 1 (LoadImage), image: a file name").wait_for()
         if keep:
             dialog.get_by_role("checkbox").check()
@@ -374,7 +329,7 @@ def test_the_page_speaks_other_languages(surface: Surface) -> None:
 def test_a_note_says_that_the_server_may_be_asked_for_others_nodes(browser: Any, pack: ModuleType) -> None:
     served = Served(VERSIONS[-1][1], ["main.py"], room("routes").add_routes)
     try:
-        surface = Surface(browser, served, False)
+        surface = Surface(browser, served.address, False)
         surface.page.get_by_text("runs without --disable-api-nodes").first.wait_for()
         assert {url.split("/")[2] for url in surface.outside()} <= {"api.comfy.org"}  # the page's own
         surface.context.close()

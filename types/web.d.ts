@@ -16,6 +16,7 @@ type Rule = {
 type Known = { widgets: Rule[]; inputs: string[]; outputs: string[]; extra?: unknown[] };
 type Table = { nodes: Record<string, Known> } & Record<"types" | "dropped" | "control" | "root" | "node", string[]>;
 type Removal = { node: string; type: string; name: string; what: string };
+type Session = import("../web/share/rules.mjs").Session;
 type Side = "input" | "output";
 /** The definition of a subgraph: its new identifier, and its sockets' new names. */
 type Subgraph = { id: string; number: number; raw: Row; inputs: Map<string, string>; outputs: Map<string, string> };

@@ -21,11 +21,21 @@ INFO = json.loads((HERE.parent / "tests/comfy_stub/object_info.json").read_text(
 CORE: dict[str, tuple[dict[str, str], dict[str, str], list[str]]] = {
     "LoadImage": ({"image": "COMBO"}, {"IMAGE": "IMAGE", "MASK": "MASK"}, ["image"]),
     "LoadVideo": ({"file": "COMBO"}, {"VIDEO": "VIDEO"}, []),
-    "GetVideoComponents": ({"video": "VIDEO"}, {"images": "IMAGE", "audio": "AUDIO", "fps": "FLOAT"}, []),
+    "GetVideoComponents": ({"video": "VIDEO"}, {"images": "IMAGE", "audio": "AUDIO", "fps": "FLOAT",
+                                                 "bit_depth": "INT", "color_space": "COMBO"}, []),
     "RepeatImageBatch": ({"image": "IMAGE", "amount": "INT"}, {"IMAGE": "IMAGE"}, []),
     "PreviewAny": ({"source": "*"}, {"STRING": "STRING"}, []),
 }
 WIDGETS = ("INT", "FLOAT", "BOOLEAN", "STRING", "COMBO")
+# What the page adds to a node, in pixels: our panels (web/panels), and pictures and texts after a run
+PANELS = {
+    "ID2FaceDetectFaces": 250, "ID2FacePrivacyCheck": 330, "ID2FaceSaveImage": 150, "ID2FaceSaveVideo": 150,
+    "ID2FaceAnonymize": 90, "ID2FacePasteFaces": 90, "LoadImage": 240, "LoadVideo": 320, "PreviewAny": 300, "ID2FacePreview": 240,
+}  # fmt: skip
+GROWTH = {"ID2FaceAnonymize": 220, "ID2FaceHarmonizedDiffusion": 220, "ID2FaceSaveImage": 560, "ID2FaceSaveVideo": 360,
+          "ID2FacePrivacyCheck": 180}  # fmt: skip
+TITLE, SLOT, WIDGET, LONG_TEXT, BORDER = 30, 20, 24, 30, 50  # a long text takes that more than another widget
+WIDE, GAP = 330, 50
 Prompt = dict[str, dict[str, Any]]
 
 
@@ -118,15 +128,27 @@ def ports(kind: str) -> tuple[dict[str, str], list[tuple[str, str]]]:
 
 
 def depth(prompt: Prompt, name: str) -> int:
-    """Longest way from a node without links."""
-    return 1 + max((depth(prompt, v[0]) for v in prompt[name]["inputs"].values() if isinstance(v, list)), default=0)
+    """Longest way from a node without links; texts stand beside the pictures of what they tell about."""
+    before = max((depth(prompt, v[0]) for v in prompt[name]["inputs"].values() if isinstance(v, list)), default=0)
+    return before + (2 if prompt[name]["class_type"] == "PreviewAny" else 1)
+
+
+def height(kind: str) -> int:
+    """Pixels of a node below its title, before a run, with all its widgets shown."""
+    inputs, outputs = ports(kind)
+    values = node(kind)["inputs"]
+    long = [name for name, (_, more) in INFO.get(kind, {"input": {"required": {}}})["input"]["required"].items()
+            if more.get("multiline")]  # fmt: skip
+    widgets = sum(name in values or kind in CORE for name, type_ in inputs.items() if type_ in WIDGETS)
+    slots = max(sum(type_ not in WIDGETS for type_ in inputs.values()), len(outputs))
+    return BORDER + SLOT * slots + WIDGET * (widgets + ("seed" in values)) + LONG_TEXT * len(long) + PANELS.get(kind, 0)
 
 
 def as_workflow(prompt: Prompt) -> dict[str, Any]:
     """A prompt as the page of ComfyUI stores graphs."""
     nodes: dict[str, dict[str, Any]] = {}
     links: list[list[Any]] = []
-    rows: dict[int, int] = {}
+    free: dict[int, int] = {}  # column -> where its next node begins
     for name, part in prompt.items():
         inputs, outputs = ports(part["class_type"])
         column, values, slots = depth(prompt, name), [], []
@@ -139,15 +161,16 @@ def as_workflow(prompt: Prompt) -> dict[str, Any]:
                 slot["widget"] = {"name": port}
             if kind not in WIDGETS or linked:
                 slots.append(slot)
+        high, top = height(part["class_type"]), free.get(column, 60)
         nodes[name] = {
-            "id": int(name), "type": part["class_type"], "pos": [380 * column - 340, 60 + 420 * rows.get(column, 0)],
-            "size": [330, 380], "flags": {}, "order": column, "mode": 0,
+            "id": int(name), "type": part["class_type"], "pos": [(WIDE + GAP) * column - 340, top],
+            "size": [WIDE, high], "flags": {}, "order": column, "mode": 0,
             "inputs": slots,
             "outputs": [{"name": n, "type": t, "links": [], "slot_index": i} for i, (n, t) in enumerate(outputs)],
             "properties": {"Node name for S&R": part["class_type"]},
             "widgets_values": values + CORE.get(part["class_type"], ({}, {}, []))[2],
         }  # fmt: skip
-        rows[column] = rows.get(column, 0) + 1
+        free[column] = top + high + GROWTH.get(part["class_type"], 0) + TITLE + GAP
     for name, part in prompt.items():
         for slot, port in enumerate(nodes[name]["inputs"]):
             source = part["inputs"].get(port["name"])

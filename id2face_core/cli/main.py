@@ -38,6 +38,7 @@ def build_parser() -> argparse.ArgumentParser:
     share.add_argument("workflow", type=Path, metavar="WORKFLOW.json", help="or a PNG or WebP with a workflow in it")
     share.add_argument("--output", type=Path, required=True, metavar="FILE.json", help="where the clean one goes")
     share.add_argument("--keep-seed", action="store_true", help="keep seeds (with the original picture they tell the new face)")
+    share.add_argument("--details", action="store_true", help="one line for each thing that is removed, not for each kind")
     scrub = commands.add_parser("scrub", help="take workflows and metadata out of pictures; pixels stay as they are")
     scrub.add_argument("files", nargs="+", type=Path, metavar="FILE", help="PNG, JPEG or WebP files")
     where = scrub.add_mutually_exclusive_group(required=True)

@@ -9,21 +9,21 @@ from typing import Any
 
 from ..assets.hashing import write_atomically
 from ..errors import ConfigError
-from ..sharing import share_workflow
+from ..sharing import grouped, share_workflow
 from .main import OK, USAGE, WITHHELD, complain
 
 MAX_BYTES = 64 * 2**20
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the sanitised workflow and say line by line what was removed."""
+    """Write the sanitised workflow and say what was removed."""
     if args.output.exists() and args.output.samefile(args.workflow):
         return complain(f"--output {args.output} is the input; give another name", USAGE)
     shared = share_workflow(read_document(args.workflow), keep_seed=args.keep_seed)
     text = json.dumps(shared.workflow, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     write_atomically(args.output, text.encode())
-    for removal in shared.removed:
-        print(f"removed: {removal}")
+    for line in shared.removed if args.details else grouped(shared.removed):
+        print(f"removed: {line}")
     if not shared.removed:
         print("removed: nothing")
     for node, kind, name in shared.choose:

@@ -48,8 +48,8 @@ def clean_graph(session: Session, document: Mapping[str, Any]) -> dict[str, Any]
         session.remove("", "", "extra", "extra")
     body = _body(session, document, subgraphs, "")
     out = {
-        "last_node_id": max((n["id"] for n in body["nodes"]), default=0),
-        "last_link_id": max((link[0] for link in body["links"]), default=0),
+        "last_node_id": max([0, *(n["id"] for n in body["nodes"])]),
+        "last_link_id": max([0, *(link[0] for link in body["links"])]),
         **body, "config": {}, "extra": {}, "version": 0.4,
     }  # fmt: skip
     if subgraphs:
@@ -141,8 +141,8 @@ def _definition(session: Session, sub: Subgraph, subgraphs: Mapping[str, Subgrap
     }  # fmt: skip
     return {
         "id": sub.id, "version": 1, "revision": 0, "config": {}, "name": name, "extra": {}, "widgets": [],
-        "state": {"lastGroupId": len(body["groups"]), "lastNodeId": max((n["id"] for n in body["nodes"]), default=0),
-                  "lastLinkId": max((link["id"] for link in body["links"]), default=0), "lastRerouteId": 0},
+        "state": {"lastGroupId": len(body["groups"]), "lastNodeId": max([0, *(n["id"] for n in body["nodes"])]),
+                  "lastLinkId": max([0, *(link["id"] for link in body["links"])]), "lastRerouteId": 0},
         "inputNode": _boundary(raw.get("inputNode"), -10), "outputNode": _boundary(raw.get("outputNode"), -20), **sides, **body,
     }  # fmt: skip
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -78,6 +78,30 @@ class Removal:
     def __str__(self) -> str:
         where = f"node {self.node} ({self.type}), " if self.node else ""
         return f"{where}{self.name}: {WORDS[self.what]}"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """All removals of one kind. in_nodes: every one is in another node, so that their number is that of the nodes."""
+
+    what: str
+    rows: tuple[Removal, ...]
+    in_nodes: bool
+
+    def __str__(self) -> str:
+        if len(self.rows) == 1:
+            return str(self.rows[0])
+        return f"{len(self.rows)} {'nodes' if self.in_nodes else 'times'}: {WORDS[self.what]}"
+
+
+def grouped(removed: Iterable[Removal]) -> tuple[Finding, ...]:
+    """Removals of a kind together, kinds in the order in which they come first."""
+    kinds: dict[str, list[Removal]] = {}
+    for row in removed:
+        kinds.setdefault(row.what, []).append(row)
+    return tuple(
+        Finding(what, tuple(rows), len({row.node for row in rows} - {""}) == len(rows)) for what, rows in kinds.items()
+    )
 
 
 def rules_from(table: Mapping[str, Any]) -> Rules:

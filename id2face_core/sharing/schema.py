@@ -25,8 +25,8 @@ CORE = (
 CONTROL = ["fixed", "increment", "decrement", "randomize"]
 # Entries of a graph and of a node that are read, or whose loss tells nothing; all others are reported as removed.
 ROOT = "id last_node_id last_link_id nodes links groups config extra version revision definitions state".split()
-NODE = """id type pos size flags order mode inputs outputs properties color bgcolor title widgets_values showAdvanced
-    localized_name""".split()
+NODE = """id type pos size flags order mode inputs outputs properties color bgcolor title widgets_values widgets_values_named
+    showAdvanced localized_name""".split()
 WIDGETS = ("INT", "FLOAT", "BOOLEAN", "STRING", "COMBO")
 SEEDS = ("seed", "noise_seed")
 # names of choices that are names of files, whatever files there were when the table was written

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import shutil
-import sys
 import threading
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -14,13 +13,17 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.append(str(ROOT / "tests" / "web_host"))
 
 FLAGS = ("--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
          "--disable-component-update --disable-sync").split()  # fmt: skip
 READY = """() => { const app = window.comfyAPI?.app?.app;
   return Boolean(app?.extensionManager && app.canvas && (app.rootGraph ?? app.graph)?.nodes?.length
     && app.extensionManager.getSidebarTabs().some((tab) => tab.id === "id2face-gallery")) }"""
+BOXES = """const scale = app.canvas.ds.scale;
+  return graph.nodes.map((node) => {
+    const drawn = document.querySelector(`[data-node-id="${node.id}"]`)?.getBoundingClientRect();
+    const [x, y] = node.pos, high = Math.max(node.size[1], drawn ? drawn.height / scale - 30 : 0);
+    return [`${node.id} ${node.type}`, x, y - 30, x + node.size[0], y + high] })"""
 APP = "const app = window.comfyAPI.app.app, graph = app.rootGraph ?? app.graph;"
 
 
@@ -88,8 +91,10 @@ class Served:
 class Surface:
     """A page with the extension, classic or Nodes 2.0."""
 
-    def __init__(self, browser: Any, served: Served, vue: bool) -> None:
-        self.served, self.vue = served, vue
+    served: Served  # the thin host, where the page is one's own
+
+    def __init__(self, browser: Any, address: str, vue: bool) -> None:
+        self.address, self.vue = address, vue
         self.context = browser.new_context(viewport={"width": 1600, "height": 1000}, has_touch=True, accept_downloads=True)
         self.page = self.context.new_page()
         self.page.set_default_timeout(30_000)
@@ -98,7 +103,7 @@ class Surface:
         self.page.on("request", lambda request: self.requests.append((request.method, request.url)))
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("console", self._listen)
-        self.page.goto(served.address)
+        self.page.goto(address)
         self.page.wait_for_function(READY, timeout=120_000)
         self.setting("Comfy.VueNodes.Enabled", vue)
         self.setting("Comfy.Minimap.Visible", False)
@@ -137,6 +142,22 @@ class Surface:
             canvas.ds.scale = 1; canvas.ds.offset = [420 - node.pos[0], 120 - node.pos[1]]; canvas.setDirty(true, true);""", node)
         self.page.wait_for_timeout(400)
 
+    def whole(self) -> None:
+        """Bring the whole graph into view."""
+        self.page.wait_for_timeout(300)
+        self.run("await app.extensionManager.command.execute('Comfy.Canvas.FitView')")
+        self.page.wait_for_timeout(500)
+
+    def overlaps(self) -> list[str]:
+        """Pairs of nodes of which one covers the other; titles count."""
+        boxes = self.run(BOXES)
+        return [f"{a[0]} and {b[0]}" for i, a in enumerate(boxes) for b in boxes[i + 1 :]
+                if all(a[1 + k] < b[3 + k] and b[1 + k] < a[3 + k] for k in (0, 1))]  # fmt: skip
+
+    def heights(self) -> list[float]:
+        """Of the nodes, with their titles."""
+        return [bottom - top for _, _, top, _, bottom in self.run(BOXES)]
+
     def types(self) -> list[str]:
         return self.run("return graph.nodes.map((n) => n.type)")
 
@@ -145,7 +166,7 @@ class Surface:
 
     def outside(self) -> list[str]:
         """Requests to anything but the host. The page itself looks unknown nodes up."""
-        own = (self.served.address, "blob:", "data:", "ws://127.0.0.1", "https://api.comfy.org/comfy-nodes/")
+        own = (self.address, "blob:", "data:", "ws://127.0.0.1", "https://api.comfy.org/comfy-nodes/")
         return [url for _, url in self.requests if not url.startswith(own)]
 
     def accessible(self, selector: str) -> list[str]:

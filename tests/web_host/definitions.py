@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+COMPONENTS = ["IMAGE", "AUDIO", "FLOAT", "INT", "COMBO"]
 GOLDEN = Path(__file__).resolve().parents[1] / "comfy_stub" / "object_info.json"
 
 
@@ -34,6 +35,8 @@ def object_info() -> dict[str, Any]:
         "PreviewAny": definition("PreviewAny", {"source": ["*", {}]}, [], True),
         "ImageInvert": definition("ImageInvert", {"image": ["IMAGE", {}]}, ["IMAGE"]),
         "RepeatImageBatch": definition("RepeatImageBatch", batch, ["IMAGE"]),
+        "LoadVideo": definition("LoadVideo", {"file": [["clip.mp4"], {}]}, ["VIDEO"]),
+        "GetVideoComponents": definition("GetVideoComponents", {"video": ["VIDEO", {}]}, COMPONENTS),
         "CreateVideo": definition("CreateVideo", picture | {"fps": ["FLOAT", {"default": 30.0}]}, ["VIDEO"]),
         "SaveVideo": definition("SaveVideo", {"video": ["VIDEO", {}]} | prefix, [], True),
     }  # fmt: skip

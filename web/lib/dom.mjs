@@ -36,7 +36,7 @@ export function addStyle() {
 
 /**
  * A modal dialog of the browser: focus stays in it, Escape closes it. Resolves when it is closed.
- * @param {string} title @param {(close: (answer: string) => void) => Node[]} fill
+ * @param {(close: (answer: string) => void) => Node[]} fill
  * @returns {Promise<string>}
  */
 export function dialog(title, fill) {

@@ -34,10 +34,10 @@ const touchesFaces = (node) => typeOf(node).startsWith("ID2Face") || (node.subgr
 /** Whether what comes into a node went through one of ours. */
 export const onFacePath = (node) => upstream(node).some(touchesFaces);
 
-/** A widget by name. @param {string} name @returns {any} */
+/** A widget by name. @returns {any} */
 export const widget = (node, name) => node.widgets?.find((w) => w.name === name);
 
-/** Set a widget as if the user had. @param {string} name @param {unknown} value */
+/** Set a widget as if the user had. */
 export function setWidget(node, name, value) {
 	const one = widget(node, name);
 	if (!one || one.value === value) return;
@@ -49,10 +49,9 @@ export function setWidget(node, name, value) {
 
 /**
  * Put an element into a node, in the classic canvas and in Nodes 2.0. It is neither stored nor sent.
- * @param {string} name @param {HTMLElement} element @param {number} height
+ * @param {HTMLElement} element @param {() => number} high pixels; after a change call `refit`
  */
-export function addPanel(node, name, element, height) {
-	const high = () => height;
+export function addPanel(node, name, element, high) {
 	const panel = node.addDOMWidget(name, "id2face", element, { serialize: false, hideOnZoom: false, getMinHeight: high, getMaxHeight: high });
 	panel.serialize = false;
 	refit(node);

@@ -20,7 +20,7 @@ function gauge(v) {
 		"aria-valuetext": `${verdict} ${numbers}`, "aria-label": v.name,
 	}, h("span.needle", {}), h("span.limit", {}));
 	/** @type {HTMLElement} */ (meter.firstElementChild).style.left = `${100 * position(v)}%`;
-	return h(passed ? "div.gauge.good" : "div.gauge.bad", {},
+	return h(passed ? "div.good" : "div.bad", {},
 		h("strong", {}, `${passed ? "✓" : "✗"} ${v.name}: ${verdict}`), meter, h("small", {}, numbers));
 }
 
@@ -32,15 +32,18 @@ export function reportLines(report) {
 	return h("ul.lines", {}, ...(lines.length ? lines : [h("li", {}, t("report_none"))]));
 }
 
-/** Two pictures one over the other. @param {Pair} pair */
-function slider(pair) {
+/**
+ * Two pictures one over the other. With `resized` they are there only while they are compared, for nodes in which ComfyUI
+ * shows the new one itself. @param {Pair} pair @param {(() => void)} [resized]
+ */
+function slider(pair, resized) {
 	const after = h("img.view", { alt: t("compare_after"), src: pair.after[0] });
 	const before = h("img.view.before", { alt: t("compare_before"), hidden: true });
 	const range = h("input", { type: "range", min: "0", max: "100", value: "50", disabled: true, "aria-label": t("compare_slide"),
 		oninput: () => before.style.setProperty("clip-path", `inset(0 ${100 - Number(range.value)}% 0 0)`) });
+	const pictures = h("div.pictures", { hidden: Boolean(resized) }, range, h("div.stack", {}, after, before));
 	let frame = 0;
 	const show = button("compare_show", () => turn(before.hidden), { "aria-pressed": false });
-	/** @param {boolean} on */
 	async function turn(on) {
 		const url = on ? await pair.before(frame) : null;
 		if (before.src.startsWith("blob:")) URL.revokeObjectURL(before.src);
@@ -50,14 +53,16 @@ function slider(pair) {
 		show.setAttribute("aria-pressed", String(Boolean(url)));
 		show.textContent = t(url ? "compare_hide" : on ? "compare_gone" : "compare_show");
 		range.dispatchEvent(new Event("input"));
+		if (!resized) return;
+		pictures.hidden = !url;
+		resized();
 	}
 	const next = button("›", () => {
 		frame = (frame + 1) % pair.after.length;
 		after.src = pair.after[frame];
 		turn(!before.hidden);
 	}, { "aria-label": t("compare_next") });
-	return h("div.compare", {}, h("div.stack", {}, after, before), range,
-		h("div.bar", {}, show, pair.after.length > 1 && next));
+	return h("div.compare", {}, h("div.bar", {}, show, pair.after.length > 1 && next), pictures);
 }
 
 /** The picture that a LoadImage above this node loads. @returns {string | null} */
@@ -69,11 +74,14 @@ function source(node) {
 	return api.apiURL(`/view?${new URLSearchParams({ filename, subfolder: folders.reverse().join("/"), type: type ?? "input" })}`);
 }
 
-/** A panel that is drawn anew after each run. @param {string} name @param {number} height @param {(output: any) => Node[]} draw */
+/**
+ * A panel that is drawn anew after each run.
+ * @param {string} name @param {(root: HTMLElement) => number} height @param {(output: any) => Node[]} draw
+ */
 function panel(node, name, height, draw) {
 	const root = contain(h("div.panel.scroll", { tabIndex: 0, role: "region", "aria-label": t(name) }));
-	root.append(h("div.say", {}, t(`${name}_run`)));
-	addPanel(node, name, root, height);
+	root.append(h("div", {}, t(`${name}_run`)));
+	addPanel(node, name, root, () => height(root));
 	afterRun(node, (output) => {
 		node.id2face = { ...node.id2face, check: output?.id2face_check?.[0], report: output?.id2face_report?.[0] };
 		const parts = draw(output);
@@ -84,7 +92,7 @@ function panel(node, name, height, draw) {
 
 /** Privacy Check. */
 export function checkPanel(node) {
-	panel(node, "panel_check", 330, (output) => {
+	panel(node, "panel_check", () => 330, (output) => {
 		const check = /** @type {CheckPanel | undefined} */ (output?.id2face_check?.[0]);
 		if (!check) return [];
 		const after = Array.from({ length: check.views }, (_, i) => api.apiURL(`/id2face/pictures/${check.after}/${i}`));
@@ -101,21 +109,22 @@ function verdict(check) {
 
 /** Our savers: what was saved, beside what the nodes above said. */
 export function savePanel(node) {
-	panel(node, "panel_save", 330, (output) => {
+	const comparing = (root) => root.querySelector(".id2-pictures:not([hidden])");
+	panel(node, "panel_save", (root) => (comparing(root) ? 430 : 150), (output) => {
 		const files = /** @type {Record<string, string>[]} */ (output?.images ?? []);
 		const above = upstream(node).map((one) => one.id2face ?? {});
 		const check = above.find((one) => one.check)?.check;
 		const report = above.find((one) => one.report)?.report;
 		const after = files.filter((file) => !/\.(mp4|webm)$/.test(file.filename)).map((file) => api.apiURL(`/view?${new URLSearchParams(file)}`));
 		return [
-			check ? verdict(check) : h("div.say", {}, t("save_unchecked")),
+			check ? verdict(check) : h("div", {}, t("save_unchecked")),
 			...(check?.recognisers ?? []).map(gauge), ...(report ? [reportLines(report)] : []),
-			...(after.length ? [slider({ after, before: async () => source(node) })] : []),
+			...(after.length ? [slider({ after, before: async () => source(node) }, () => refit(node))] : []),
 		];
 	});
 }
 
 /** Nodes that replace or cover faces. */
 export function reportPanel(node) {
-	panel(node, "panel_report", 90, (output) => (output?.id2face_report?.[0] ? [reportLines(output.id2face_report[0])] : []));
+	panel(node, "panel_report", () => 90, (output) => (output?.id2face_report?.[0] ? [reportLines(output.id2face_report[0])] : []));
 }

@@ -4,7 +4,6 @@ import { button, dialog, h, mainButton } from "../lib/dom.mjs";
 import { post } from "../lib/server.mjs";
 import { t } from "../lib/text.mjs";
 
-/** @param {string} file */
 const nameOf = (file) => file.replace(/\.safetensors$/, "");
 
 export class Gallery {
@@ -12,7 +11,7 @@ export class Gallery {
 	constructor(place, note) {
 		this.chosen = /** @type {string[]} */ ([]);
 		this.list = h("ul.gallery", {});
-		this.say = h("div.say", { role: "status" });
+		this.say = h("div", { role: "status" });
 		this.mix = button("gallery_blend", () => this.blend(), { disabled: true });
 		place.replaceChildren(h("div.side", {},
 			h("h2", {}, t("gallery_title")), note && h("p.warn", { role: "note" }, note),
@@ -39,7 +38,6 @@ export class Gallery {
 			: h("img", { src: url, alt: t("gallery_portrait", { name }), loading: "lazy", width: 88, height: 88 });
 		const pick = h("input", { type: "checkbox", checked: this.chosen.includes(row.file), disabled: row.sealed,
 			"aria-label": t("gallery_pick", { name }), onchange: () => this.pick(row.file, pick.checked) });
-		/** @param {string} action @param {() => unknown} act @param {boolean} [off] */
 		const tool = (action, act, off = false) => button(`gallery_${action}`, act, { disabled: off, "aria-label": `${t(`gallery_${action}`)}: ${name}` });
 		return h("li", { "data-file": row.file }, face, h("div", {},
 			h("label", {}, pick, " ", h("strong", {}, name)), h("small", {}, t(row.sealed ? "gallery_sealed" : row.locked ? "gallery_locked" : "gallery_open")),
@@ -48,13 +46,11 @@ export class Gallery {
 				tool("delete", () => this.remove(row), row.locked))));
 	}
 
-	/** @param {string} file @param {boolean} on */
 	pick(file, on) {
 		this.chosen = [...this.chosen.filter((one) => one !== file), ...(on ? [file] : [])];
 		this.mix.disabled = this.chosen.length !== 2;
 	}
 
-	/** @param {string} action @param {Record<string, unknown>} wish */
 	async act(action, wish) {
 		const answer = await post(`/id2face/identities/${action}`, wish);
 		const problem = answer.ok ? "" : (await answer.json()).error ?? String(answer.status);
@@ -87,7 +83,7 @@ export class Gallery {
 	}
 }
 
-/** Ask for a text. @param {string} title @param {string} label @param {string} value @param {...Node} more @returns {Promise<string>} */
+/** Ask for a text. @param {...Node} more @returns {Promise<string>} */
 function ask(title, label, value, ...more) {
 	return dialog(title, (close) => {
 		const field = h("input.field", { type: "text", value, maxLength: 64 });

@@ -4,8 +4,6 @@ import { button, contain, h } from "../lib/dom.mjs";
 import { addPanel, afterRun, refit, setWidget, widget } from "../lib/graph.mjs";
 import { originalOf } from "../lib/server.mjs";
 import { reason, t } from "../lib/text.mjs";
-
-/** @param {unknown} text */
 const numbers = (text) => String(text ?? "").split(",").filter((s) => s.trim() !== "").map(Number).filter(Number.isInteger);
 
 /** Whether max_faces or the mask has kept a face out. @param {FaceRow} row */
@@ -18,15 +16,15 @@ export class FacePicker {
 		this.clear = false;
 		this.panel = /** @type {FacesPanel | null} */ (null);
 		this.urls = /** @type {string[]} */ ([]);
-		this.states = /** @type {string[]} */ ([]); // what the tiles say now: only those that change are touched
+		this.states = /** @type {string[]} */ ([]); // of the tiles: only those that change are touched
 		this.grid = h("div.grid", { role: "group", "aria-label": t("picker_title") });
-		this.say = h("div.say", { role: "status" });
+		this.say = h("div", { role: "status" });
 		this.bar = h("div.bar", {});
 		this.step = h("input", { type: "range", min: "0", value: "0", oninput: () => ((this.frame = Number(this.step.value)), this.draw()) });
 		const root = contain(h("div.panel", {}, this.bar, this.step, this.grid, this.say));
 		this.grid.addEventListener("keydown", (event) => this.key(event));
 		this.seen = new IntersectionObserver((entries) => entries.forEach((e) => e.isIntersecting && this.load(e.target)), { root: this.grid });
-		addPanel(node, "face_picker", root, 250);
+		addPanel(node, "face_picker", root, () => 250);
 		afterRun(node, (output) => this.show(output?.id2face_faces?.[0] ?? null));
 		for (const name of ["include", "exclude"]) {
 			const own = widget(node, name);
@@ -94,25 +92,24 @@ export class FacePicker {
 		/** @type {HTMLElement | undefined} */ (this.bar.children[2])?.focus();
 	}
 
-	chosen() {
+	/** What the widgets say. wanted: null for all faces. */
+	choice() {
 		const include = String(widget(this.node, "include")?.value ?? "all").trim();
-		const [wanted, without] = [numbers(include), numbers(widget(this.node, "exclude")?.value)];
-		return (/** @type {number} */ face) => (include === "all" || wanted.includes(face)) && !without.includes(face);
-	}
-
-	/** @param {number} face */
-	toggle(face) {
-		const include = String(widget(this.node, "include")?.value ?? "all").trim();
+		const wanted = include === "all" ? null : new Set(numbers(include));
 		const without = new Set(numbers(widget(this.node, "exclude")?.value));
-		const wanted = new Set(numbers(include));
-		if (this.chosen()(face)) without.add(face);
+		const has = (/** @type {number} */ face) => (wanted?.has(face) ?? true) && !without.has(face);
+		return { wanted, without, has };
+	}
+	toggle(face) {
+		const { wanted, without, has } = this.choice();
+		if (has(face)) without.add(face);
 		else {
 			without.delete(face);
-			wanted.add(face);
+			wanted?.add(face);
 		}
 		/** @param {Set<number>} set */
 		const list = (set) => [...set].sort((a, b) => a - b).join(",");
-		this.choose(include === "all" ? "all" : list(wanted), list(without));
+		this.choose(wanted ? list(wanted) : "all", list(without));
 	}
 
 	/** @param {string} include @param {string} exclude */
@@ -124,11 +121,11 @@ export class FacePicker {
 
 	/** Show the choice. Words and a sign beside the colour. */
 	mark() {
-		const chosen = this.chosen();
+		const { has } = this.choice();
 		const rows = this.rows();
 		rows.forEach((row, i) => {
 			const tile = this.grid.children[i];
-			const on = chosen(row.face);
+			const on = has(row.face);
 			const covered = row.status === "rejected";
 			const otherwise = elsewhere(row);
 			const why = covered || otherwise ? ` (${reason("why", row.reason)})` : "";
@@ -140,12 +137,12 @@ export class FacePicker {
 			tile.setAttribute("title", state);
 			/** @type {HTMLElement} */ (tile.lastElementChild).textContent = covered ? "▣" : on && !otherwise ? "✓" : "–";
 		});
-		const kept = rows.filter((row) => !chosen(row.face) || elsewhere(row)).length;
+		const kept = rows.filter((row) => !has(row.face) || elsewhere(row)).length;
 		this.say.textContent = this.panel ? t("picker_count", { faces: rows.length, kept }) : t("picker_run");
 		this.say.classList.toggle("id2-warn", kept > 0);
 	}
 
-	/** Arrows move, Home and End too; space and Enter toggle as buttons do. @param {KeyboardEvent} event */
+	/** Arrows, Home and End move. @param {KeyboardEvent} event */
 	key(event) {
 		const tiles = /** @type {HTMLElement[]} */ ([...this.grid.children]);
 		const at = tiles.indexOf(/** @type {HTMLElement} */ (document.activeElement));

@@ -1,5 +1,4 @@
-// Stock nodes that write the source's name and the whole graph into their files: a warning in the node, and the clean node
-// for one click.
+// Stock nodes that write the source's name and the graph into their files: a warning, and the clean node for one click.
 import { button, contain, h } from "../lib/dom.mjs";
 import { addPanel, allNodes, onFacePath, refit, typeOf } from "../lib/graph.mjs";
 import { t } from "../lib/text.mjs";
@@ -20,8 +19,6 @@ export function watchSavers(wanted) {
 		for (const node of allNodes()) if (CLEAN[typeOf(node)]) mark(node, wanted() && onFacePath(node));
 	}, 150);
 }
-
-/** @param {boolean} warn */
 function mark(node, warn) {
 	const there = node.widgets?.find((w) => w.name === NAME);
 	if (warn === Boolean(there)) return;
@@ -31,7 +28,7 @@ function mark(node, warn) {
 	} else {
 		const clean = cleanNode(node);
 		const act = clean ? button("saver_swap", () => swap(node, clean)) : h("small", {}, t("saver_frames"));
-		addPanel(node, NAME, contain(h("div.badge", { role: "note" }, h("span", {}, `⚠ ${t("saver_warning")}`), act)), 96);
+		addPanel(node, NAME, contain(h("div.badge", { role: "note" }, h("span", {}, `⚠ ${t("saver_warning")}`), act)), () => 96);
 	}
 	refit(node);
 }

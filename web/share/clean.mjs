@@ -19,6 +19,17 @@ export function shareWorkflow(document, table, { keepSeed = false } = {}) {
 	return { workflow, removed: session.removed, unknown: [...session.unknown].sort(), choose: session.choose };
 }
 
+/**
+ * Removals of a kind together, kinds in the order in which they come first. inNodes: every one is in another node.
+ * @param {Removal[]} removed
+ */
+export function grouped(removed) {
+	const kinds = /** @type {Map<string, Removal[]>} */ (new Map());
+	for (const row of removed) kinds.set(row.what, [...(kinds.get(row.what) ?? []), row]);
+	return [...kinds].map(([what, rows]) =>
+		({ what, rows, inNodes: new Set(rows.map((r) => r.node).filter(Boolean)).size === rows.length }));
+}
+
 function isPrompt(value) {
 	const nodes = isRow(value) ? Object.values(value) : [];
 	return nodes.length > 0 && nodes.every((node) => isRow(node) && typeof node.class_type === "string");

@@ -4,22 +4,19 @@ import { colours, filled, isRow, listed, pair, rows, whole } from "./rules.mjs";
 
 const LINK = ["id", "origin_id", "origin_slot", "target_id", "target_slot", "type"];
 
-/** @param {number} n */
 const freshId = (n) => `00000000-0000-4000-8000-${String(n).padStart(12, "0")}`;
-/** @param {number[]} numbers */
 const largest = (numbers) => Math.max(0, ...numbers);
 /** Digits as a number; everything else as it is. */
 const asNumber = (value) => (typeof value === "string" && /^[0-9]{1,9}$/.test(value) ? Number(value) : value);
 
 export class GraphCleaner {
-	/** @param {import("./rules.mjs").Session} session @param {Row} document */
+	/** @param {Session} session @param {Row} document */
 	constructor(session, document) {
 		this.session = session;
 		this.document = document;
 		this.subgraphs = /** @type {Map<string, Subgraph>} */ (new Map());
 	}
 
-	/** @param {string} name @param {string} what */
 	remove(name, what) {
 		this.session.remove("", "", name, what);
 	}
@@ -91,7 +88,6 @@ export class GraphCleaner {
 		return links;
 	}
 
-	/** @param {Row} raw @param {number} i */
 	group(raw, i) {
 		if (filled(raw.title) && raw.title !== "Group") this.remove(`group ${i + 1}`, "title");
 		const bounding = pair(raw.bounding, 4) ?? [0, 0, 0, 0];

@@ -4,7 +4,7 @@ import { UNKNOWN, cleanValue, colours, filled, isIdentifier, isRow, listed, pair
 const NAME_FOR_SEARCH = "Node name for S&R";
 
 export class NodeCleaner {
-	/** @param {import("./rules.mjs").Session} session @param {Scope} scope @param {number} number */
+	/** @param {Session} session @param {Scope} scope @param {number} number */
 	constructor(session, scope, number) {
 		this.session = session;
 		this.scope = scope;
@@ -18,7 +18,6 @@ export class NodeCleaner {
 		this.shown = this.sub ? "Subgraph" : this.kind;
 	}
 
-	/** @param {string} name @param {string} what */
 	remove(name, what) {
 		this.session.remove(this.where, this.shown, name, what);
 	}

@@ -11,8 +11,6 @@ export const listed = (value) => (Array.isArray(value) ? value : []);
 
 /** The entries of a list that are objects. @param {unknown} value @returns {Row[]} */
 export const rows = (value) => listed(value).filter(isRow);
-
-/** @param {unknown} text */
 export const isIdentifier = (text) => typeof text === "string" && /^[A-Za-z_][A-Za-z0-9_ .:+-]{0,63}$/.test(text);
 
 /** Whether there is anything in it. */
@@ -35,7 +33,7 @@ export function colours(raw, ...names) {
 	return Object.fromEntries(good.map((n) => [n, raw[n]]));
 }
 
-/** Whether a widget's value may stay as it is. @param {Rule} rule @param {boolean} keepSeed */
+/** Whether a widget's value may stay as it is. @param {Rule} rule */
 function allowed(rule, value, keepSeed) {
 	if (rule.kind === "number" || (rule.kind === "seed" && keepSeed)) {
 		return Number.isFinite(value) && value >= (rule.low ?? -Infinity) && value <= (rule.high ?? Infinity);
@@ -48,7 +46,7 @@ function allowed(rule, value, keepSeed) {
 
 /**
  * What goes along, and what was removed or null.
- * @param {Rule} rule @param {boolean} keepSeed @returns {[unknown, string | null]}
+ * @param {Rule} rule @returns {[unknown, string | null]}
  */
 export function cleanValue(rule, value, keepSeed) {
 	const fallback = rule.default ?? null;
@@ -60,7 +58,7 @@ export function cleanValue(rule, value, keepSeed) {
 
 /** What one run knows and writes down. */
 export class Session {
-	/** @param {Table} table @param {boolean} keepSeed */
+	/** @param {Table} table */
 	constructor(table, keepSeed) {
 		this.table = table;
 		this.keepSeed = keepSeed;
@@ -72,12 +70,11 @@ export class Session {
 		this.choose = /** @type {string[][]} */ ([]);
 	}
 
-	/** @param {string} node @param {string} type @param {string} name @param {string} what */
 	remove(node, type, name, what) {
 		this.removed.push({ node, type, name, what });
 	}
 
-	/** What became of a widget's value. @param {string} node @param {string} type @param {Rule} rule @param {string} name @param {string | null} what */
+	/** What became of a widget's value. @param {Rule} rule */
 	note(node, type, rule, name, what) {
 		if (!what) return;
 		this.remove(node, type, name, what);

@@ -1,0 +1,57 @@
+"""Fixtures of the tests of the page. A test module imports those that it asks for by name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+import pytest
+from surface import FLAGS, ROOT, Served, Surface, chromium, frontends
+
+VERSIONS = frontends()
+
+
+def template(name: str) -> dict[str, Any]:
+    return json.loads((ROOT / "workflows" / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def room(name: str) -> ModuleType:
+    return import_module(f"id2face_pack.nodes.{name}")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        one = play.chromium.launch(executable_path=chromium(), args=FLAGS)
+        yield one
+        one.close()
+
+
+@pytest.fixture(scope="module", params=range(len(VERSIONS)), ids=[version for version, _ in VERSIONS])
+def served(request: pytest.FixtureRequest, pack: ModuleType) -> Iterator[Served]:
+    one = Served(VERSIONS[request.param][1], ["main.py", "--disable-api-nodes"], room("routes").add_routes)
+    yield one
+    one.close()
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["classic", "nodes2"])
+def surface(request: pytest.FixtureRequest, browser: Any, served: Served) -> Iterator[Surface]:
+    one = Surface(browser, served.address, request.param)
+    one.served = served
+    yield one
+    one.context.close()
+
+
+@pytest.fixture(autouse=True)
+def clean(request: pytest.FixtureRequest) -> Iterator[None]:
+    """No test may leave an error of the page, or a request to another host."""
+    yield
+    if "surface" in request.fixturenames:
+        surface = request.getfixturevalue("surface")
+        assert surface.errors == [] and surface.outside() == []
+        surface.requests.clear()

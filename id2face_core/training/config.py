@@ -58,13 +58,18 @@ class TeacherConfig:
 
 @dataclass(frozen=True)
 class SynthesizeConfig:
-    """Faces, and what is measured on them. render_share, real_share: of the stage's time; the rest measures generated faces."""
+    """Faces, and what is measured on them. render_share, real_share: of the stage's time; the rest measures generated faces.
+
+    measure: `files` keeps the pictures and measures them by `workers` processes, `batches` measures in torch what it renders,
+    without files between; `auto` takes batches on a GPU.
+    """
 
     share: float = 0.35
     faces: int = 1_000_000  # at most
     real_faces: int = 1_000_000  # at most
     shard: int = 64
-    render_batch: int = 0  # 0: 1 on a CPU, 32 on a GPU
+    render_batch: int = 0  # 0: 1 on a CPU, 64 on a GPU
+    measure: str = "auto"
     render_share: float = 0.6
     real_share: float = 0.2
     workers: int = 1  # processes that measure
@@ -72,12 +77,16 @@ class SynthesizeConfig:
 
 @dataclass(frozen=True)
 class AttributesConfig:
-    """Networks of the attribute vector. person_widths: channels of the person network."""
+    """Networks of the attribute vector. person_widths: channels of the person network.
+
+    keep: the package's networks are taken as they are, and only the tables are made.
+    """
 
     share: float = 0.15
     blendshapes: Optimisation = Optimisation(0.15, 512, 1e-3, 1e-4)
     person: Optimisation = Optimisation(0.6, 64, 2e-3, 0.05)
     person_widths: tuple[int, ...] = (24, 48, 96, 160)
+    keep: bool = False
     glasses: bool = True  # spread the hand labels of glasses over the real faces
 
 
@@ -86,7 +95,8 @@ class IdentityConfig:
     """The student encoder and the Identity VAE.
 
     map_hint, relation: weights of the teacher's feature maps and of the relational loss beside 1 - cos.
-    kl: weight of the VAE's KL per dimension. real_weight: how much more often a real face is drawn than a generated one.
+    kl: weight of the VAE's KL per dimension. keep_vae: the package's VAE is taken as it is, so that saved latents keep their
+    meaning. real_weight: how much more often a real face is drawn than a generated one.
     """
 
     share: float = 0.2
@@ -100,6 +110,7 @@ class IdentityConfig:
     map_hint: float = 0.25
     relation: float = 1.0
     kl: float = 0.003
+    keep_vae: bool = False
 
 
 @dataclass(frozen=True)
@@ -144,7 +155,8 @@ class RefinerConfig:
     that the generator knows. own: wishes for the identity of the face itself; edited: with another age; margin: greatest
     cosine of a sampled identity with the face's own, drawn from a range; spread: of the residual that is refined, likewise.
     rounds: how often what it asks for is rendered (at most `round_faces`, in `round_share` of the stage's time, and as much
-    again to measure) to correct the surrogate, and both trained on; see `corrections.py`.
+    again to measure) to correct the surrogate, and both trained on; see `corrections.py`. decoder: at last, trained through the
+    generator, with what is read off the pictures (a GPU's work; share 0: not at all).
     """
 
     optimisation: Optimisation = Optimisation(0.1, 256, 1e-3, 0.01)
@@ -163,6 +175,7 @@ class RefinerConfig:
     round_faces: int = 2000
     round_share: float = 0.1
     corrected: Optimisation = Optimisation(0.02, 256, 5e-4, 0.05)
+    decoder: Optimisation = Optimisation(0.0, 96, 3e-4, 0.01)
 
 
 @dataclass(frozen=True)
@@ -233,12 +246,20 @@ RUNGS: dict[str, dict[str, Any]] = {
     },
     # hours on a CPU: the bundled weights
     "cpu": {},
-    # one GPU, 25 minutes: more faces, larger networks, recomposition through decoder and recogniser
+    # one GPU, 12 minutes: what the bundled identity encoder, surrogate, denoiser and refiner come from. The networks of the
+    # attribute vector and the VAE are the package's. The refiner is trained through the generator for as long as there is time.
     "gpu": {
-        "synthesize": {"share": 0.4, "workers": 12, "shard": 256, "render_share": 0.35, "real_share": 0.25},
-        "attributes": {"share": 0.1},
-        "identity": {"share": 0.2, "encoder_widths": [96, 192, 320], "encoder_blocks": [2, 3, 2]},
-        "recomposer": {"width": 384, "depth": 6, "heads": 6, "through": "decoder", "denoiser": {"batch": 256}},
+        "synthesize": {"share": 0.2, "shard": 1024, "workers": 12, "render_share": 0.7, "real_share": 0.3},
+        "attributes": {"share": 0.03, "keep": True},
+        "identity": {"share": 0.2, "encoder": {"batch": 512}, "real_weight": 4.0, "keep_vae": True},
+        "prior": {"share": 0.05, "surrogate_width": 1280, "surrogate": {"batch": 1024, "steps": 5000}},
+        "recomposer": {
+            "share": 0.52, "denoiser": {"batch": 512, "share": 0.3},
+            "refiner": {
+                "width": 1280, "own": 0.3, "optimisation": {"batch": 512, "share": 0.05}, "round_faces": 16384, "round_share": 0.02,
+                "corrected": {"batch": 1024, "share": 0.02, "steps": 1500}, "decoder": {"batch": 96, "share": 0.5},
+            },
+        },
     },
 }  # fmt: skip
 

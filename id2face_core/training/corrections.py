@@ -6,6 +6,7 @@ codes (dataset aggregation, Ross et al. 2011, arXiv 1011.0686). Pictures and mea
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -13,12 +14,14 @@ from torch import Generator, Tensor
 
 from ..attributes.networks import BlendshapeNetwork, PersonNetwork
 from ..devices import probe
+from .batches import measured_shards
 from .features import measure_pictures, read_features
+from .picture_reader import PictureReader
 from .refiner import RefinerTask, ask
 from .synthesize import render_shards
 from .table import Table
 from .tables import attributes_of
-from .teachers import resolve
+from .teachers import BatchTeacher, resolve
 from .workshop import Workshop
 
 
@@ -38,26 +41,50 @@ def measure_asked(work: Workshop, task: RefinerTask, number: int) -> Table | Non
 
     c, world = work.config.recomposer.refiner, work.world
     folder = work.output / f"asked{number}"
-    shard = work.config.synthesize.shard
+    shapes, person = read_networks(work.output)
+
+    def draw(faces: range) -> Tensor:
+        return asked_codes(task, len(faces), 1_000_000 * number + faces.start)
+
+    if work.in_batches:
+        reader = picture_reader(work, shapes, person)
+        generator = load_generator(None, work.device, probe(str(work.device)).dtype)
+        measured_shards(
+            generator, reader, folder / "features", draw, work.seconds_for(2 * c.round_share), c.round_faces,
+            work.config.synthesize.shard, work.render_batch, world.rank, world.size,
+        )  # fmt: skip
+    else:
+        _by_files(work, folder, draw)
+    world.wait()
+    features = read_features(folder / "features")
+    if not len(features["names"]):
+        return None
+    codes, embeddings = (torch.from_numpy(features[k]).float() for k in ("codes", "embeddings"))
+    return Table(codes, embeddings, attributes_of(features, shapes, person, work.device))
+
+
+def _by_files(work: Workshop, folder: Path, draw: Callable[[range], Tensor]) -> None:
+    """Pictures first, then what is measured on them, by several processes."""
+    from ..generator.loader import load_generator
+
+    c, world = work.config.recomposer.refiner, work.world
     generator = load_generator(None, work.device, probe(str(work.device)).dtype)
     render_shards(
-        generator, folder / "synth", work.seconds_for(c.round_share), world.rank, world.size, None, shard, c.round_faces, 1,
-        lambda faces: asked_codes(task, len(faces), faces.start),
+        generator, folder / "synth", work.seconds_for(c.round_share), world.rank, world.size, None, work.config.synthesize.shard,
+        c.round_faces, work.render_batch, draw,
     )  # fmt: skip
     teacher = resolve(work.config.teachers.recogniser, work.data)
-    measured = measure_pictures(
-        folder, teacher, work.seconds_for(c.round_share), work.config.synthesize.workers, world.rank, world.size
-    )
-    world.wait()
-    if not measured:
-        return None
-    features = read_features(folder / "features")
-    shapes, person = _readers(work.output)
-    codes, embeddings = (torch.from_numpy(features[k]).float() for k in ("codes", "embeddings"))
-    return Table(codes, embeddings, attributes_of(features, shapes, person))
+    measure_pictures(folder, teacher, work.seconds_for(c.round_share), work.config.synthesize.workers, world.rank, world.size)
 
 
-def _readers(output: Path) -> tuple[BlendshapeNetwork, PersonNetwork]:
+def picture_reader(work: Workshop, shapes: BlendshapeNetwork, person: PersonNetwork) -> PictureReader:
+    """What measures pictures in batches, on the device of the run."""
+    teacher = BatchTeacher(resolve(work.config.teachers.recogniser, work.data))
+    return PictureReader.load(teacher, shapes, person).to(work.device)
+
+
+def read_networks(output: Path) -> tuple[BlendshapeNetwork, PersonNetwork]:
+    """The networks of the attribute vector that a run has trained."""
     shapes = BlendshapeNetwork.from_pretrained(output / "attributes/blendshapes")
     person = PersonNetwork.from_pretrained(output / "attributes/person")
     return shapes.eval().requires_grad_(False), person.eval().requires_grad_(False)

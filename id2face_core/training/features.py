@@ -30,7 +30,7 @@ REAL_SETS = ("utkface_adult", "congress_256")
 COLUMNS = ("names", "points", "irises", "crops", "embeddings")
 Row = dict[str, np.ndarray]
 
-__all__ = ["COLUMNS", "SHARD", "blendshape_targets", "measure_pictures", "measure_set", "read_features"]
+__all__ = ["COLUMNS", "SHARD", "blendshape_targets", "count_features", "measure_pictures", "measure_set", "read_features"]
 
 
 class _Meter:
@@ -176,6 +176,11 @@ def _count(path: Path) -> int:
         return 0
     with np.load(path) as data:
         return len(data["names"])
+
+
+def count_features(folder: Path) -> int:
+    """How many faces the shards of a folder hold."""
+    return sum(_count(path) for path in folder.glob("*.npz"))
 
 
 def read_features(folder: Path, maps: bool = False) -> Row:

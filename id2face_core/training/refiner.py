@@ -23,6 +23,7 @@ from ..identity.traits import IdentityTraits
 from ..identity.vae import IdentityVAE
 from .config import RefinerConfig
 from .loop import seeded
+from .readers import Reader
 
 AGE = index("age")
 AGES = (16.0, 85.0)  # years; only adults are asked for
@@ -126,8 +127,9 @@ class RefinerTask:
         seed: int = 0,
         start_from: StyleRefiner | None = None,
         name: str = "refiner",
+        reader: Reader | None = None,
     ) -> None:
-        self.name = name
+        self.name, self.reader = name, reader
         place = device or torch.device("cpu")
         self.wishes, self.config = wishes.to(place), config
         self.mean, self.surrogate = mean.to(place).eval(), surrogate.to(place).requires_grad_(False).train()
@@ -137,7 +139,7 @@ class RefinerTask:
             )
 
     def losses(self, batch: int, rng: Generator) -> dict[str, Tensor]:
-        return refiner_losses(self.model, self.wishes, self.mean, self.surrogate, self.config, batch, rng)
+        return refiner_losses(self.model, self.wishes, self.mean, self.surrogate, self.config, batch, rng, self.reader)
 
     def finish(self) -> dict[str, float]:
         """Figures on wishes of another seed, see `refiner_figures`."""
@@ -153,16 +155,20 @@ def refiner_losses(
     config: RefinerConfig,
     batch: int,
     rng: Generator,
+    reader: Reader | None = None,
 ) -> dict[str, Tensor]:
-    """The weighted terms of one batch; earlier iterations count half."""
+    """The weighted terms of one batch; earlier iterations count half. reader: reads the last one, None: the surrogate."""
     question = ask(wishes, mean, surrogate, config, batch, rng)
-    weight = importance().to(question.residual) * surrogate.reliability
-    weight = weight / weight.mean()
+    trusted = importance().to(question.residual)
+    guessed = trusted * surrogate.reliability
+    guessed, trusted = guessed / guessed.mean(), trusted / trusted.mean()
     terms = {name: torch.zeros((), device=rng.device) for name in ("identity", "attributes", "residual")}
     steps = question.refine(model, mean, surrogate)
     for step, refined in enumerate(steps):
-        share = 1.0 if step == len(steps) - 1 else 0.5
-        identity, read = surrogate(mean.unwhiten(refined, question.standard))
+        last = step == len(steps) - 1
+        share, own = (1.0 if last else 0.5), reader if last else None
+        identity, read = (own or surrogate)(mean.unwhiten(refined, question.standard))
+        weight = guessed if own is None else trusted
         grown = F.relu(refined.square().mean(dim=(1, 2)) - question.spread.flatten().square())
         beyond = F.relu(refined.square().mean(dim=2) - 1).mean(dim=1)
         terms["identity"] = terms["identity"] + share * config.identity * (1 - (identity * question.wanted).sum(dim=1)).mean()

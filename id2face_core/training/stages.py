@@ -16,8 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..assets import our_weights
 from ..assets.weights import WEIGHTS
-from ..attributes.networks import PersonNetwork
+from ..attributes.networks import BlendshapeNetwork, PersonNetwork
 from ..attributes.vector import GROUP_SIZES
 from ..devices import probe
 from ..diffusion.closed_form import ConditionalMean
@@ -29,9 +30,10 @@ from ..identity.encoder import IdentityEncoder
 from ..identity.traits import IdentityTraits
 from ..identity.vae import IdentityVAE
 from .attributes import BlendshapeTask, PersonTask, person_figures
-from .corrections import measure_asked
+from .batches import measured_shards
+from .corrections import measure_asked, picture_reader, read_networks
 from .export import export
-from .features import measure_pictures, measure_set, read_features
+from .features import count_features, measure_pictures, measure_set, read_features
 from .glasses import spread_glasses
 from .identity import EncoderTask, agreement
 from .identity_vae import VaeTask, vae_figures
@@ -40,16 +42,15 @@ from .readers import DecoderReader, Reader
 from .recomposer import DenoiserTask, denoiser_figures
 from .refiner import RefinerTask, Wishes
 from .surrogate import SurrogateTask
-from .synthesize import render_shards
+from .synthesize import draw_codes, render_shards
 from .table import HELD_OUT_EVERY, RealTable, Table
 from .tables import build_tables, held_out_mask, person_labels
-from .teachers import blendshape_targets, person_targets, resolve
+from .teachers import blendshape_targets, bundled_networks, person_targets, resolve
 from .workshop import Figures, Workshop
 
 GENERATED_WITH_GLASSES = 4000  # generated faces that help to tell glasses
 FIGURE_ROWS = 2000  # held-out crops that a figure is measured on
 MIN_FACES = 2 * HELD_OUT_EVERY
-RENDER_BATCH = 32  # on a GPU; on a CPU one face at a time is as fast
 
 
 def run_synthesize(work: Workshop) -> Figures:
@@ -59,14 +60,25 @@ def run_synthesize(work: Workshop) -> Figures:
     c, world = work.config.synthesize, work.world
     teacher = resolve(work.config.teachers.recogniser, work.data)
     generator = load_generator(None, work.device, probe(str(work.device)).dtype)
-    batch = c.render_batch or (1 if work.device.type == "cpu" else RENDER_BATCH)
-    shards = render_shards(
-        generator, work.output / "synth", work.seconds_for(c.render_share), world.rank, world.size, None, c.shard, c.faces, batch
-    )
+    seconds = work.seconds_for(c.render_share)
+    if work.in_batches:
+        reader = picture_reader(work, *bundled_networks())
+        mean = generator.w_mean.float().cpu()
+        shards = measured_shards(
+            generator, reader, work.output / "features", lambda seeds: draw_codes(generator, mean, seeds), seconds, c.faces,
+            c.shard, work.render_batch, world.rank, world.size,
+        )  # fmt: skip
+    else:
+        shards = render_shards(
+            generator, work.output / "synth", seconds, world.rank, world.size, None, c.shard, c.faces, work.render_batch
+        )
     real = measure_set(
         work.output, work.data, teacher, work.seconds_for(c.real_share), c.workers, c.real_faces, world.rank, world.size
     )
-    faces = measure_pictures(work.output, teacher, work.remaining(), c.workers, world.rank, world.size)
+    if work.in_batches:
+        faces = count_features(work.output / "features")
+    else:
+        faces = measure_pictures(work.output, teacher, work.remaining(), c.workers, world.rank, world.size)
     world.wait()
     if not faces:
         raise AssetMissingError("no generated face was rendered and measured within the budget; give more --minutes")
@@ -75,31 +87,44 @@ def run_synthesize(work: Workshop) -> Figures:
 
 def run_attributes(work: Workshop) -> Figures:
     """Blendshapes from meshes, person traits from labelled crops, then the tables."""
-    c, teachers = work.config.attributes, work.config.teachers
+    c = work.config.attributes
     generated, real = read_features(work.output / "features"), read_features(work.output / "features_real")
     if len(generated["names"]) < MIN_FACES:
         count = len(generated["names"])
         raise AssetMissingError(
             f"{count} generated faces are too few; run: id2face train --stage synthesize --resume --minutes N"
         )
+    held = held_out_mask(real["names"], work.data)
+    if c.keep:
+        networks, figures = bundled_networks(), Figures()
+        for network, name in zip(networks, ("blendshapes", "person"), strict=True):
+            work.save(network, f"attributes/{name}")
+    else:
+        networks, figures = _attribute_networks(work, generated, real, held)
+    if work.world.main:
+        rows, real_rows = build_tables(work.output, work.data, generated, real, *networks, work.device)
+        figures |= {"table_rows": rows, "real_rows": real_rows}
+        truth = person_labels(real["names"][held], work.data)
+        figures["person_held_out"] = person_figures(networks[1].cpu(), real["crops"][held], truth)
+    work.world.wait()
+    return figures
+
+
+def _attribute_networks(
+    work: Workshop, generated: dict[str, np.ndarray], real: dict[str, np.ndarray], held: np.ndarray
+) -> tuple[tuple[BlendshapeNetwork, PersonNetwork], Figures]:
+    """Train and write the networks of the attribute vector."""
+    c, teachers = work.config.attributes, work.config.teachers
     points, irises = (np.concatenate([generated[k], real[k]]) for k in ("points", "irises"))
     targets = blendshape_targets(points, irises, resolve(teachers.blendshapes, work.data))
     shapes = BlendshapeTask(points, irises, targets, work.device, work.config.seed)
     work.fit(shapes, c.blendshapes)
     work.save(shapes.model, "attributes/blendshapes")
-    held = held_out_mask(real["names"], work.data)
     crops, labels = _person_rows(work, generated, real, held)
     person = PersonTask(crops, labels, np.ones(len(crops)), c.person_widths, work.device, work.config.seed)
     work.fit(person, c.person)
     work.save(person.model, "attributes/person")
-    figures: Figures = {"blendshape_r2": shapes.r2()}
-    if work.world.main:
-        rows, real_rows = build_tables(work.output, work.data, generated, real, shapes.model, person.model)
-        figures |= {"table_rows": rows, "real_rows": real_rows}
-        truth = person_labels(real["names"][held], work.data)
-        figures["person_held_out"] = person_figures(person.model, real["crops"][held], truth)
-    work.world.wait()
-    return figures
+    return (shapes.model, person.model), {"blendshape_r2": shapes.r2()}
 
 
 def _person_rows(
@@ -144,16 +169,26 @@ def run_identity(work: Workshop) -> Figures:
     work.fit(task, c.encoder)
     work.save(encoder, "identity_encoder")
     vectors, out = torch.from_numpy(embeddings), torch.from_numpy(held)
-    vae = VaeTask(vectors[~out], c.latent_dim, c.vae_width, c.kl, work.device, work.config.seed)
-    work.fit(vae, c.vae)
-    vae.model.calibrate(vectors[~out])
-    work.save(vae.model, "identity_vae")
+    vae = _vae(work, vectors[~out])
+    work.save(vae, "identity_vae")
     is_real = np.arange(len(crops)) >= len(generated["names"])
     cosines = {
         f"encoder_cosine_{kind}": agreement(encoder, crops[held & chosen][:FIGURE_ROWS], embeddings[held & chosen][:FIGURE_ROWS])
         for kind, chosen in (("generated", ~is_real), ("real", is_real)) if (held & chosen).any()
     }  # fmt: skip
-    return {"feature_maps": task.model.hint is not None, **cosines, **vae_figures(vae.model, vectors[~out], vectors[out])}
+    return {"feature_maps": task.model.hint is not None, **cosines, **vae_figures(vae, vectors[~out], vectors[out])}
+
+
+def _vae(work: Workshop, embeddings: Tensor) -> IdentityVAE:
+    """Trained on embeddings [N, E], or the package's."""
+    c = work.config.identity
+    if c.keep_vae:
+        kept: IdentityVAE = IdentityVAE.from_pretrained(our_weights("identity_vae"), torch_dtype=torch.float32).eval()
+        return kept
+    task = VaeTask(embeddings, c.latent_dim, c.vae_width, c.kl, work.device, work.config.seed)
+    work.fit(task, c.vae)
+    task.model.calibrate(embeddings)
+    return task.model
 
 
 def _maps(generated: dict[str, np.ndarray], real: dict[str, np.ndarray], chosen: np.ndarray) -> np.ndarray | None:
@@ -200,23 +235,23 @@ def denoiser_task(work: Workshop) -> tuple[DenoiserTask, Table]:
         model = StyleDenoiser(
             identity_dim=vae.config.latent_dim, attribute_groups=GROUP_SIZES, width=c.width, depth=c.depth, heads=c.heads
         )
-    reader = _decoder_reader(work, surrogate) if c.through == "decoder" else None
+    reader = decoder_reader(work, surrogate, c.decoder_rows) if c.through == "decoder" else None
     return DenoiserTask(model, train, mean, surrogate, vae, c, pairs, reader, work.device), test
 
 
-def _decoder_reader(work: Workshop, surrogate: StyleSurrogate) -> Reader:
+def decoder_reader(work: Workshop, surrogate: StyleSurrogate, rows: int | None, seed: int | None = 0) -> DecoderReader:
+    """Reads recompositions off rendered pictures, see `DecoderReader`."""
     from ..generator.loader import load_generator
 
-    encoder = IdentityEncoder.from_pretrained(work.output / "identity_encoder")
-    person = PersonNetwork.from_pretrained(work.output / "attributes/person")
-    frozen = [m.to(work.device).eval().requires_grad_(False) for m in (encoder, person, surrogate)]
     generator = load_generator(None, work.device, probe(str(work.device)).dtype)
-    return DecoderReader(generator, frozen[0], frozen[1], frozen[2], work.config.recomposer.decoder_rows)
+    reader = picture_reader(work, *read_networks(work.output))
+    return DecoderReader(generator, reader, surrogate.to(work.device).eval().requires_grad_(False), rows, seed)
 
 
 def refiner_task(
-    work: Workshop, surrogate: StyleSurrogate, start_from: StyleRefiner | None = None, name: str = "refiner"
-) -> RefinerTask:
+    work: Workshop, surrogate: StyleSurrogate, start_from: StyleRefiner | None = None, name: str = "refiner",
+    reader: Reader | None = None,
+) -> RefinerTask:  # fmt: skip
     """The refiner at its beginning: wishes are for the moments of generated and, where there are any, of real faces."""
     vae = IdentityVAE.from_pretrained(work.output / "identity_vae")
     traits = IdentityTraits.from_pretrained(work.output / "identity_traits")
@@ -227,7 +262,7 @@ def refiner_task(
         faces.append(real.rows(~real.held_out))
     embeddings, attributes = (torch.cat([getattr(rows, k) for rows in faces]) for k in ("embeddings", "attributes"))
     wishes, config = Wishes(embeddings, attributes, vae, traits), work.config.recomposer.refiner
-    return RefinerTask(wishes, mean, surrogate, config, work.device, work.config.seed, start_from, name)
+    return RefinerTask(wishes, mean, surrogate, config, work.device, work.config.seed, start_from, name, reader)
 
 
 def _refine(work: Workshop) -> Figures:
@@ -248,9 +283,12 @@ def _refine(work: Workshop) -> Figures:
         surrogate = corrected.model
         task = refiner_task(work, surrogate, task.model, f"refiner_round{number}")
         work.fit(task, c.optimisation)
-    work.save(task.model, "refiner")
-    work.save(surrogate.cpu(), "surrogate")
+    if c.decoder.share or c.decoder.steps:
+        task = refiner_task(work, surrogate, task.model, "refiner_decoder", decoder_reader(work, surrogate, None))
+        work.fit(task, c.decoder)
     figures: Figures = {f"refiner_{name}": value for name, value in task.finish().items()}
+    work.save(task.model.cpu(), "refiner")
+    work.save(surrogate.cpu(), "surrogate")
     return figures | {"asked_faces": 0 if asked is None else len(asked.codes)}
 
 

@@ -7,7 +7,7 @@ several processes share the work. Pictures are kept (about 40 kB each), so that 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,14 +32,19 @@ class Mixing:
     shares: tuple[float, ...] = (0.4, 0.2, 0.15, 0.25)
 
 
-def draw_codes(generator: FaceGenerator, w_mean: Tensor, seed: int, mixing: Mixing) -> Tensor:
-    """Style code [3, 512] of face number `seed`: truncated w (arXiv 1812.04948, section B) with style mixing."""
-    rng = torch.Generator().manual_seed(seed)
-    w = generator.map(torch.randn(3, 512, generator=rng)).float().cpu()
-    low, high = TRUNCATION
-    w = w_mean + (low + (high - low) * torch.rand(3, 1, generator=rng)) * (w - w_mean)
-    pattern = int(torch.multinomial(torch.tensor(mixing.shares), 1, generator=rng))
-    return w[list(mixing.patterns[pattern])]
+@torch.inference_mode()
+def draw_codes(generator: FaceGenerator, w_mean: Tensor, seeds: Sequence[int], mixing: Mixing | None = None) -> Tensor:
+    """Style codes [N, 3, 512] of faces by number: truncated w (arXiv 1812.04948, section B) with style mixing."""
+    mixing, (low, high) = mixing or Mixing(), TRUNCATION
+    noise, truncation, chosen = [], [], []
+    for seed in seeds:
+        rng = torch.Generator().manual_seed(seed)
+        noise.append(torch.randn(3, 512, generator=rng))
+        truncation.append(low + (high - low) * torch.rand(3, 1, generator=rng))
+        chosen.append(mixing.patterns[int(torch.multinomial(torch.tensor(mixing.shares), 1, generator=rng))])
+    w = generator.map(torch.cat(noise)).float().cpu().view(-1, 3, 512)
+    w = w_mean + torch.stack(truncation) * (w - w_mean)
+    return w.gather(1, torch.tensor(chosen)[..., None].expand(-1, -1, 512))
 
 
 @torch.inference_mode()
@@ -66,7 +71,7 @@ def render_shards(
         if not target.with_suffix(".npz").exists():
             seeds = range(shard * shard_size, (shard + 1) * shard_size)
             if draw is None:
-                codes = torch.stack([draw_codes(generator, w_mean, seed, mixing or Mixing()) for seed in seeds])
+                codes = draw_codes(generator, w_mean, seeds, mixing)
             else:
                 codes = draw(seeds)
             if _render(generator, codes, target, end, batch):

@@ -10,12 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..attributes.extractor import CROP, skin_colours
-from ..attributes.geometry import gaze_offset, head_pose, normalised_points
 from ..attributes.networks import BlendshapeNetwork, PersonNetwork
-from ..faces.alignment import arcface_matrix, transform_points
-from ..faces.types import Mesh
-from ..stages import five_points
+from .picture_reader import arcface_matrices, attribute_rows, five_of
 from .splits import is_held_out
 from .table import RealTable, Table
 
@@ -24,35 +20,33 @@ LABELLED = "faces/utkface_adult.csv"
 
 
 @torch.inference_mode()
-def attributes_of(features: dict[str, np.ndarray], shapes: BlendshapeNetwork, person: PersonNetwork) -> Tensor:
+def attributes_of(
+    features: dict[str, np.ndarray], shapes: BlendshapeNetwork, person: PersonNetwork, device: torch.device | None = None
+) -> Tensor:
     """The attribute vectors [N, A] of measured faces (`features.read_features`)."""
-    canonical = shapes.canonical.double().numpy()
-    rows = []
+    rows, shapes, person = [], shapes.to(device), person.to(device)
     for start in range(0, len(features["names"]), BATCH):
-        points, irises, crops = (features[k][start : start + BATCH] for k in ("points", "irises", "crops"))
-        expression = shapes(torch.from_numpy(normalised_points(points, irises))).numpy()
-        who = person(torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 255).numpy()
-        for i in range(len(points)):
-            mesh = Mesh(points[i], irises[i], 1.0)
-            skin = skin_colours(crops[i], transform_points(points[i, :, :2], arcface_matrix(five_points(mesh), CROP)))
-            pose = head_pose(points[i].astype(np.float64), canonical)[:2]
-            rows.append(np.concatenate([pose, gaze_offset(mesh), expression[i], who[i], skin]).astype(np.float32))
-    return torch.from_numpy(np.stack(rows))
+        part = (torch.from_numpy(features[k][start : start + BATCH]).to(device) for k in ("points", "irises", "crops"))
+        points, irises, crops = part
+        matrix = arcface_matrices(five_of(points, irises))
+        pictures = crops.permute(0, 3, 1, 2).float() / 255
+        rows.append(attribute_rows(points.float(), irises.float(), pictures, matrix, shapes, person).cpu())
+    return torch.cat(rows)
 
 
 def build_tables(
     output: Path, data: Path | None, generated: dict[str, np.ndarray], real: dict[str, np.ndarray], shapes: BlendshapeNetwork,
-    person: PersonNetwork,
+    person: PersonNetwork, device: torch.device | None = None,
 ) -> tuple[int, int]:  # fmt: skip
     """Write table/ (generated faces, shuffled once by a fixed seed) and, where there are any, table_real/. Returns the rows."""
     order = torch.from_numpy(np.random.default_rng(0).permutation(len(generated["names"])))
     codes, embeddings = (torch.from_numpy(generated[k]).float() for k in ("codes", "embeddings"))
-    Table(codes, embeddings, attributes_of(generated, shapes, person)).rows(order).save(output / "table")
+    Table(codes, embeddings, attributes_of(generated, shapes, person, device)).rows(order).save(output / "table")
     if len(real["names"]):
         groups = person_numbers(real["names"], data)
         held = torch.from_numpy(held_out_mask(real["names"], data))
         embeddings = torch.from_numpy(real["embeddings"]).float()
-        RealTable(embeddings, attributes_of(real, shapes, person), groups, held).save(output / "table_real")
+        RealTable(embeddings, attributes_of(real, shapes, person, device), groups, held).save(output / "table_real")
     return len(order), len(real["names"])
 
 

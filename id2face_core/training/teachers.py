@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
 
 from ..assets import our_weights
 from ..attributes.geometry import BLENDSHAPE_POINTS, normalised_points
@@ -21,6 +22,7 @@ from ..attributes.networks import BlendshapeNetwork, PersonNetwork
 from ..errors import AssetMissingError, ConfigError
 from ..identity.encoder import IdentityEncoder
 from ..identity.recognisers import IMAGENET_MEAN, IMAGENET_STD
+from .frozen import load_onnx
 
 FILES = {
     "foamliu": "weights/recognition/mobilefacenet_ms1m_foamliu.onnx",
@@ -54,6 +56,39 @@ def resolve(name: str, data: Path | None) -> str:
 def recogniser_teacher(file: str) -> RecogniserTeacher:
     """Load what `resolve` found."""
     return BundledRecogniser() if file == "bundled" else OnnxTeacher(Path(file))
+
+
+class BatchTeacher(nn.Module):
+    """A teacher in torch, with gradients: crops [B, 3, 112, 112] in 0..1 -> unit embeddings [B, E], maps [B, 7, 7, C] or None.
+
+    file: an .onnx file with ArcFace's input and ImageNet's normalisation, or `bundled`.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, file: str) -> None:
+        super().__init__()
+        self._own = self._graph = None
+        if file == "bundled":
+            own = IdentityEncoder.from_pretrained(our_weights("identity_encoder"), torch_dtype=torch.float32)
+            self._own = own.eval().requires_grad_(False)
+            return
+        import onnx
+
+        shown = _last_map(onnx.shape_inference.infer_shapes(onnx.load(file)))
+        self._graph = load_onnx(Path(file), [] if shown is None else [shown])
+        for name, value in (("mean", IMAGENET_MEAN), ("std", IMAGENET_STD)):
+            self.register_buffer(name, torch.tensor(value).view(3, 1, 1))
+
+    def forward(self, crops: Tensor) -> tuple[Tensor, Tensor | None]:
+        if self._own is not None:
+            features = self._own.features(crops)
+            return self._own.head(features), features.permute(0, 2, 3, 1)
+        assert self._graph is not None
+        embeddings, *maps = self._graph((crops - self.mean) / self.std)
+        shown = maps[0].view(len(crops), -1, MAP_SIDE, MAP_SIDE).permute(0, 2, 3, 1) if maps else None
+        return F.normalize(embeddings, dim=1), shown
 
 
 class BundledRecogniser:
@@ -124,9 +159,15 @@ def blendshape_targets(points: np.ndarray, irises: np.ndarray, teacher: Path | s
     return out
 
 
+def bundled_networks() -> tuple[BlendshapeNetwork, PersonNetwork]:
+    """The package's networks of the attribute vector, in float32."""
+    shapes = BlendshapeNetwork.from_pretrained(our_weights("attributes") / "blendshapes").float().eval()
+    return shapes, PersonNetwork.from_pretrained(our_weights("attributes") / "person").float().eval()
+
+
 @torch.inference_mode()
 def _bundled_blendshapes(points: np.ndarray, irises: np.ndarray) -> np.ndarray:
-    network = BlendshapeNetwork.from_pretrained(our_weights("attributes") / "blendshapes").float().eval()
+    network, _ = bundled_networks()
     values: np.ndarray = network(torch.from_numpy(normalised_points(points, irises))).numpy()
     return values
 
@@ -136,7 +177,7 @@ def person_targets(crops: np.ndarray, teacher: str, batch: int = 256) -> np.ndar
     """Age, sex and glasses [N, 3] of crops by a network of ours. Raises ConfigError for another teacher than `bundled`."""
     if teacher != "bundled":
         raise ConfigError(f"teachers.person is {teacher!r}; choose labels or bundled")
-    network = PersonNetwork.from_pretrained(our_weights("attributes") / "person").float().eval()
+    _, network = bundled_networks()
     parts = [network(torch.from_numpy(c.copy()).permute(0, 3, 1, 2).float() / 255) for c in _chunks(crops, batch)]
     return torch.cat(parts).numpy() if parts else np.zeros((0, 3), dtype=np.float32)
 

@@ -17,6 +17,7 @@ from .table import RealTable, Table
 from .world import World
 
 Figures = dict[str, object]
+RENDER_BATCH = 64
 
 
 @dataclass
@@ -43,6 +44,17 @@ class Workshop:
     @property
     def device(self) -> torch.device:
         return self.world.device
+
+    @property
+    def in_batches(self) -> bool:
+        """Whether faces are rendered and measured at once, without files between."""
+        how = self.config.synthesize.measure
+        return self.device.type != "cpu" if how == "auto" else how == "batches"
+
+    @property
+    def render_batch(self) -> int:
+        """Faces rendered at once; on a CPU one at a time is as fast."""
+        return self.config.synthesize.render_batch or (1 if self.device.type == "cpu" else RENDER_BATCH)
 
     @property
     def table(self) -> Path:

@@ -256,8 +256,9 @@ RUNGS: dict[str, dict[str, Any]] = {
         "recomposer": {
             "share": 0.52, "denoiser": {"batch": 512, "share": 0.3},
             "refiner": {
-                "width": 1280, "own": 0.3, "optimisation": {"batch": 512, "share": 0.05}, "round_faces": 16384, "round_share": 0.02,
-                "corrected": {"batch": 1024, "share": 0.02, "steps": 1500}, "decoder": {"batch": 96, "share": 0.5},
+                "width": 1280, "own": 0.3, "optimisation": {"batch": 512, "share": 0.05}, "round_faces": 16384,
+                "round_share": 0.02, "corrected": {"batch": 1024, "share": 0.02, "steps": 1500},
+                "decoder": {"batch": 96, "share": 0.5},
             },
         },
     },

@@ -42,13 +42,17 @@ def version_key(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split(".") if part.isdigit())
 
 
-def why_not() -> str:
-    """What is missing for tests in a browser; empty when nothing is."""
+def no_browser() -> str:
+    """What is missing for a browser; empty when nothing is."""
     if find_spec("playwright") is None or find_spec("aiohttp") is None:
         return "no playwright or aiohttp: pip install -e '.[browser]'"
-    if chromium() is None:
-        return "no Chromium: apt-get install chromium, or set CHROMIUM"
-    return "" if frontends() else "no comfyui-frontend-package: pip install -e '.[browser]', or set ID2FACE_FRONTENDS"
+    return "" if chromium() else "no Chromium: apt-get install chromium, or set CHROMIUM"
+
+
+def why_not() -> str:
+    """What is missing for tests of the page over the thin host; empty when nothing is."""
+    lacking = "" if frontends() else "no comfyui-frontend-package: pip install -e '.[browser]', or set ID2FACE_FRONTENDS"
+    return no_browser() or lacking
 
 
 def chromium() -> str | None:

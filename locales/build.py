@@ -1,7 +1,7 @@
 """Write what follows from the definitions of the nodes: python locales/build.py
 
-`<language>/nodeDefs.json` from `phrases/<language>.json` (English -> translation), and the help pages of `web/docs`. Run it
-after the nodes were recorded anew (tests/comfy_stub/record.py); it lists what has no translation yet.
+`<language>/nodeDefs.json` from `phrases/<language>.json` (English -> translation), the help pages of `web/docs`, and the table
+of `docs/nodes.md`. Run it after the nodes were recorded anew (tests/comfy_stub/record.py); it lists what has no translation yet.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 DOCS = HERE.parent / "web" / "docs"
+REFERENCE = HERE.parent / "docs" / "nodes.md"
+TABLE = "| node | takes | gives |\n|---|---|---|\n"
 NODES = json.loads((HERE.parent / "tests/comfy_stub/object_info.json").read_text(encoding="utf-8"))["nodes"]
 LANGUAGES = ("en", "es", "fr", "zh")
 HEADINGS = {
@@ -72,8 +74,20 @@ def _aside(name: str, shown: str, optional: str) -> str:
     return f" ({', '.join(notes)})" if notes else ""
 
 
+def reference(page: str) -> str:
+    """docs/nodes.md with the table of the nodes as they are: those that do everything first, then identities and steps."""
+    rows = []
+    for name, info in sorted(NODES.items(), key=lambda row: (row[1]["category"], row[1]["display_name"])):
+        takes = ", ".join(f"[{port}]" if more else port for port, _, more in inputs_of(info))
+        gives = ", ".join(info["output_name"]) or "files"
+        rows.append(f"| **{info['display_name']}** (`{name}`): {info['description']} | {takes} | {gives} |\n")
+    before, rest = page.split(TABLE)
+    return before + TABLE + "".join(rows) + "\n" + rest.partition("\n\n")[2]
+
+
 def main() -> int:
     lacking = False
+    REFERENCE.write_text(reference(REFERENCE.read_text(encoding="utf-8")), encoding="utf-8")
     for language in LANGUAGES:
         say, missing = translated(language)
         definitions = {name: node_definition(info, say) for name, info in NODES.items()}

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import socket
-import subprocess
 import sys
-import time
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import ModuleType
 
@@ -19,8 +15,9 @@ import pytest
 from id2face_core.assets import ASSETS, model_folder, status
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path += [str(ROOT / "tests/web"), str(ROOT / "tests/web_host")]  # helpers of the tests of the page
+sys.path += [str(ROOT / "tests/web"), str(ROOT / "tests/web_host")]  # helpers: a page, a thin host, a real server
 from fixtures import browser, clean, served, surface  # noqa: E402, F401
+from real_comfyui import running  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -80,52 +77,13 @@ def pack() -> ModuleType:
     return module
 
 
-# A torch without CUDA beside a torchvision with it lacks two operator schemas.
-LAUNCHER = """
-import runpy, sys, torch
-library = torch.library.Library("torchvision", "DEF")
-for name in ("nms", "qnms"):
-    library.define(name + "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-root = sys.argv.pop(1)
-sys.path.insert(0, root)
-sys.argv[0] = root + "/main.py"
-runpy.run_path(sys.argv[0], run_name="__main__")
-"""
-
-
-@contextmanager
-def _running(comfyui: str, base: Path) -> Iterator[str]:
-    for folder in ("custom_nodes", "input", "output", "temp", "user", "models/id2face_keys"):
-        (base / folder).mkdir(parents=True, exist_ok=True)
-    (base / "custom_nodes/id2face").symlink_to(ROOT)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    python = os.environ.get("COMFYUI_PYTHON", sys.executable)
-    command = [python, "-c", LAUNCHER, comfyui, "--cpu", "--disable-api-nodes", "--base-directory", str(base),
-               "--port", str(port), "--database-url", "sqlite:///:memory:"]  # fmt: skip
-    host = f"http://127.0.0.1:{port}"
-    with (base / "log.txt").open("w") as log, subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT) as process:
-        try:
-            for _ in range(240):
-                try:
-                    urllib.request.urlopen(f"{host}/system_stats").close()
-                    break
-                except OSError:
-                    assert process.poll() is None, (base / "log.txt").read_text()[-2000:]
-                    time.sleep(0.5)
-            yield host
-        finally:
-            process.terminate()
-
-
 @pytest.fixture(scope="session")
 def run_comfyui() -> Callable[[Path], AbstractContextManager[str]]:
     """Start the real ComfyUI in $COMFYUI_PATH with the pack, on a base folder; gives its address."""
     comfyui = os.environ.get("COMFYUI_PATH")
     if not comfyui:
         pytest.skip("set COMFYUI_PATH to a ComfyUI checkout")
-    return lambda base: _running(comfyui, base)
+    return lambda base: running(Path(comfyui), base)
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -231,10 +232,24 @@ def test_the_overlay_shows_no_original(pack: ModuleType) -> None:
 
 
 def test_requirements_are_those_of_the_project(pack: ModuleType) -> None:
-    import tomllib
-
     wanted = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"])
     listed = set((ROOT / "requirements.txt").read_text().split())
     assert listed <= wanted and not {"torch", "numpy", "pillow", "opencv"} & {r.split(">")[0] for r in listed}
     for package in room("own_core").PACKAGES.values():
         assert any(r.startswith(package) for r in listed), package
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs/images").glob("comfyui_*.jpg")), ids=lambda path: path.stem)
+def test_a_picture_of_the_page_is_small_and_shown(path: Path) -> None:
+    assert path.stat().st_size <= 150_000
+    assert any(f"images/{path.name}" in (ROOT / page).read_text(encoding="utf-8") for page in ("README.md", "docs/nodes.md"))
+
+
+def test_the_pictures_of_the_registry_are_there_and_of_its_sizes() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    raw = project["project"]["urls"]["Repository"].replace("github.com", "raw.githubusercontent.com") + "/main/"
+    for name, size in (("Icon", (400, 400)), ("Banner", (1680, 720))):
+        address = project["tool"]["comfy"][name]
+        assert address.startswith(raw)
+        with Image.open(ROOT / address.removeprefix(raw)) as picture:
+            assert picture.size == size and picture.format == "PNG"

@@ -56,6 +56,12 @@ def test_node_texts_and_help_pages_are_those_of_the_nodes_as_they_are(language: 
     assert missing == [], f"locales/phrases/{language}.json lacks them"
 
 
+def test_the_reference_lists_the_nodes_as_they_are(build: ModuleType) -> None:
+    page = (ROOT / "docs/nodes.md").read_text(encoding="utf-8")
+    assert build.reference(page) == page, "run python locales/build.py"
+    assert all(f"(`{name}`)" in page for name in NODES)
+
+
 def test_every_text_is_used_and_every_used_text_is_there() -> None:
     code = "".join(path.read_text(encoding="utf-8") for path in MODULES)
     english = texts("en")["id2face"]

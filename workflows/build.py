@@ -36,6 +36,7 @@ GROWTH = {"ID2FaceAnonymize": 220, "ID2FaceHarmonizedDiffusion": 220, "ID2FaceSa
           "ID2FacePrivacyCheck": 180}  # fmt: skip
 TITLE, SLOT, WIDGET, LONG_TEXT, BORDER = 30, 20, 24, 30, 50  # a long text takes that more than another widget
 WIDE, GAP = 330, 50
+PATIENCE = 1200  # seconds for a run on a server
 Prompt = dict[str, dict[str, Any]]
 
 
@@ -183,21 +184,32 @@ def as_workflow(prompt: Prompt) -> dict[str, Any]:
     return last | {"nodes": list(nodes.values()), "links": links, "groups": [], "config": {}, "extra": {}, "version": 0.4}
 
 
-def run(prompt: Prompt, host: str, client: str = "build") -> dict[str, Any]:
-    """Execute on a server and return its entry of the history. Raises RuntimeError. client: whose websocket gets events."""
+def queue(prompt: Prompt, host: str, client: str = "build") -> str:
+    """Put a prompt into a server's queue; its number. client: whose websocket gets events. Raises HTTPError."""
     body = json.dumps({"prompt": prompt, "client_id": client}).encode()
     request = urllib.request.Request(f"{host}/prompt", body, {"Content-Type": "application/json"})
     with urllib.request.urlopen(request) as answer:
-        number = json.load(answer)["prompt_id"]
-    for _ in range(3000):
+        return json.load(answer)["prompt_id"]
+
+
+def finished(number: str, host: str, wait: float = 0.1) -> dict[str, Any]:
+    """The entry of the history, when there is one. wait: seconds between questions."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
         with urllib.request.urlopen(f"{host}/history/{number}") as answer:
             history = json.load(answer)
         if number in history:
-            if history[number]["status"]["status_str"] != "success":
-                raise RuntimeError(json.dumps(history[number]["status"]))
             return history[number]
-        time.sleep(0.1)
+        time.sleep(wait)
     raise RuntimeError("the server did not finish")
+
+
+def run(prompt: Prompt, host: str, client: str = "build", wait: float = 0.1) -> dict[str, Any]:
+    """Execute on a server and return its entry of the history. Raises RuntimeError."""
+    entry = finished(queue(prompt, host, client), host, wait)
+    if entry["status"]["status_str"] != "success":
+        raise RuntimeError(json.dumps(entry["status"]))
+    return entry
 
 
 def pictured(prompt: Prompt) -> Prompt:

@@ -16,7 +16,6 @@ export class FacePicker {
 		this.clear = false;
 		this.panel = /** @type {FacesPanel | null} */ (null);
 		this.urls = /** @type {string[]} */ ([]);
-		this.states = /** @type {string[]} */ ([]); // of the tiles: only those that change are touched
 		this.grid = h("div.grid", { role: "group", "aria-label": t("picker_title") });
 		this.say = h("div", { role: "status" });
 		this.bar = h("div.bar", {});
@@ -57,7 +56,6 @@ export class FacePicker {
 			button("picker_none", () => this.choose("all", this.rows().map((r) => r.face).join(","))),
 			button(this.clear ? "picker_hide" : "picker_show", () => this.reveal(), { "aria-pressed": this.clear, disabled: !this.panel }),
 		);
-		this.states = [];
 		this.grid.replaceChildren(...this.rows().map((row, i) => this.tile(row, i)));
 		this.mark();
 	}
@@ -119,25 +117,23 @@ export class FacePicker {
 		this.mark();
 	}
 
-	/** Show the choice. Words and a sign beside the colour. */
+	/** Show the choice. Words and a sign beside the colour; a tile whose state is the same costs no text. */
 	mark() {
 		const { has } = this.choice();
+		let kept = 0;
 		const rows = this.rows();
 		rows.forEach((row, i) => {
+			const [on, covered, otherwise] = [has(row.face), row.status === "rejected", elsewhere(row)];
+			kept += Number(!on || otherwise);
 			const tile = this.grid.children[i];
-			const on = has(row.face);
-			const covered = row.status === "rejected";
-			const otherwise = elsewhere(row);
+			if (tile.getAttribute("aria-checked") === String(on)) return;
 			const why = covered || otherwise ? ` (${reason("why", row.reason)})` : "";
 			const state = t(covered ? "picker_covered" : on && !otherwise ? "picker_replaced" : "picker_kept") + why;
-			if (this.states[i] === on + state) return;
-			this.states[i] = on + state;
 			tile.setAttribute("aria-checked", String(on));
 			tile.setAttribute("aria-label", t("picker_face", { face: row.face, state }));
 			tile.setAttribute("title", state);
 			/** @type {HTMLElement} */ (tile.lastElementChild).textContent = covered ? "▣" : on && !otherwise ? "✓" : "–";
 		});
-		const kept = rows.filter((row) => !has(row.face) || elsewhere(row)).length;
 		this.say.textContent = this.panel ? t("picker_count", { faces: rows.length, kept }) : t("picker_run");
 		this.say.classList.toggle("id2-warn", kept > 0);
 	}

@@ -144,3 +144,24 @@ def test_training_can_be_stopped_between_steps() -> None:
         parrot.parrot(evidence(pseudonym), rng(), SHORT, stop)
     with pytest.raises(Stopped):
         reconstruction.invert(with_pictures(True), rng(), SHORT, stop)
+
+
+def test_a_faint_trace_that_only_the_true_key_brings_back_is_noticed() -> None:
+    from id2face_core.identity.orthogonal import KeyedOrthogonal
+    from id2face_core.stages import PERSON_NONCE
+
+    class Plain:
+        def decode(self, latents: torch.Tensor) -> torch.Tensor:
+            return latents
+
+    draw = torch.Generator().manual_seed(0)
+    people = torch.nn.functional.normalize(torch.randn(12, DIM, generator=draw), dim=1)
+    photos = torch.nn.functional.normalize(people.repeat(4, 1) + 0.08 * torch.randn(48, DIM, generator=draw), dim=1)
+    key, other = bytes(range(32)), bytes(range(1, 33))
+    turned = torch.stack([KeyedOrthogonal(key, PERSON_NONCE, DIM).apply(v) for v in photos])
+    faint = 0.5 * turned + torch.nn.functional.normalize(torch.randn(48, DIM, generator=draw), dim=1)
+    originals = keys.Originals(photos, np.array([f"p{i % 12}" for i in range(48)]), 0.9)
+    everyone = np.arange(48)[None]
+    true, wrong = (keys._turned(Plain(), faint, originals, [k], everyone, "it") for k in (key, other))  # type: ignore[arg-type]
+    assert true["hits"] == 0 and true["nearer_than"] > 0.75 and true["p"] < 0.001
+    assert wrong["p"] > 0.01 and abs(wrong["nearer_than"] - 0.5) < 0.15

@@ -32,7 +32,7 @@ def histogram(data: Mapping[str, Any], label: str) -> str:
             parts.append(f'<line class="limit" x1="{at:.1f}" x2="{at:.1f}" y1="{TOP}" y2="{_y(0):.1f}"/>')
             parts.append(f'<text x="{at + 4:.1f}" y="{TOP + 10}">threshold {data["threshold"]:.2f}</text>')
     ticks = [low + (high - low) * k / 5 for k in range(6)]
-    axis = "".join(f'<text class="mid" x="{x(t):.1f}" y="{HEIGHT - 16}">{t:.2f}</text>' for t in ticks)
+    axis = "".join(f'<text class="mid" x="{min(x(t), WIDTH - 16):.1f}" y="{HEIGHT - 16}">{t:.2f}</text>' for t in ticks)
     names = [f"{name} (N = {data['n'][name]:,})" for name in shares]
     return _svg(f"{label}: similarity score", [*parts, axis, _baseline(), _axis_label("similarity score")]) + legend(names)
 
@@ -56,22 +56,22 @@ def curves(data: Mapping[str, Sequence[float]], chance: bool, label: str, most: 
     ranks = range(1, shown + 1, step)
     axis = "".join(f'<text class="mid" x="{x(r):.1f}" y="{HEIGHT - 16}">{r}</text>' for r in ranks)
     axis += "".join(f'<text class="end" x="{LEFT - 6}" y="{_y(v) + 4:.1f}">{100 * v:.0f} %</text>' for v in (0, 0.5, 1))
-    names = [*data, *(["chance (dashed)"] if chance else [])]
-    return _svg(label, [*parts, axis, _baseline(), _axis_label("rank")]) + legend(names)
+    return _svg(label, [*parts, axis, _baseline(), _axis_label("rank")]) + legend([*data], "chance" if chance else "")
 
 
 def intervals(rows: Sequence[Mapping[str, Any]], limit: float | None, label: str) -> str:
     """Shares with their 95 % intervals, one line a row, and a dashed limit. Rows: what, judge, share, low, high."""
-    left, line = 310, 20
+    names = [f"{row['what']}, {row['judge']}" for row in rows]
+    left, line = min(380, 16 + 6.4 * max(map(len, names), default=0)), 20
     height = line * len(rows) + 40
 
     def x(share: float) -> float:
         return left + (WIDTH - left - 28) * share
 
     parts = []
-    for i, row in enumerate(rows):
+    for i, (row, name) in enumerate(zip(rows, names, strict=True)):
         y = 14 + line * i
-        parts.append(f'<text class="end" x="{left - 10}" y="{y + 4}">{escape(row["what"])}, {escape(row["judge"])}</text>')
+        parts.append(f'<text class="end" x="{left - 10:.0f}" y="{y + 4}">{escape(name)}</text>')
         parts.append(f'<line class="bar" x1="{x(row["low"]):.1f}" x2="{x(row["high"]):.1f}" y1="{y}" y2="{y}"/>')
         parts.append(f'<circle class="dot" cx="{x(row["share"]):.1f}" cy="{y}" r="4"/>')
     if limit is not None:
@@ -80,9 +80,10 @@ def intervals(rows: Sequence[Mapping[str, Any]], limit: float | None, label: str
     return _svg(label, parts, height)
 
 
-def legend(names: Sequence[str]) -> str:
-    """Names beside the colours of a chart."""
+def legend(names: Sequence[str], dashed: str = "") -> str:
+    """Names beside the colours of a chart; dashed: what the dashed line is."""
     items = "".join(f'<li><i class="k{i}"></i>{escape(name)}</li>' for i, name in enumerate(names))
+    items += f'<li><i class="dash"></i>{escape(dashed)}</li>' if dashed else ""
     return f'<ul class="legend">{items}</ul>'
 
 

@@ -17,7 +17,7 @@ from . import charts
 from .contact_sheet import contact_sheet, face_window
 from .findings import Finding, in_words
 from .runner import Audited
-from .wording import LIMITS, MEANING, QUESTIONS, STATES, VERDICTS
+from .wording import LIMITS, MEANING, QUESTIONS, STATES, TERMS, VERDICTS
 
 WORST_CASES = 16
 Document = Mapping[str, Any]
@@ -30,6 +30,7 @@ def page(document: Document, audited: Audited, show_originals: bool = False) -> 
         _head(document), _gates(document), _worst(audited, show_originals),
         *(_finding(finding) for finding in audited.findings if finding.state != "not run"),
         _not_measured(document), _utility(document["utility"]), _fairness(document["fairness"]), _material(document),
+        _terms(),
     ]  # fmt: skip
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -237,6 +238,11 @@ def _fairness(tables: Sequence[Mapping[str, Any]]) -> str:
             parts.append(f"<p>Worst group: {escape(s['worst'])}, {100 * s['share']:.1f} % against {100 * s['mean']:.1f} % "
                          "in the mean of groups of ten faces and more.</p>")  # fmt: skip
     return f"<section><h2>By group</h2>{''.join(parts)}</section>" if parts else ""
+
+
+def _terms() -> str:
+    body = "".join(f"<dt>{escape(term)}</dt><dd>{escape(meaning)}</dd>" for term, meaning in TERMS.items())
+    return f"<section><h2>Words</h2><dl>{body}</dl></section>"
 
 
 def _share(row: Mapping[str, Any] | None) -> str:

@@ -8,6 +8,17 @@ LIMITS = (
     "Not recognised by the recognisers that were tried is not unrecognisable: stronger ones exist, people recognise each "
     "other by more than faces, and clothes, places and companions stay in the picture. What was not measured is listed below."
 )
+TERMS = {
+    "Recogniser, judge": "A network that says how alike two faces are. Those here took no part in making the new faces.",
+    "Recognised": "The score of two pictures lies above the judge's threshold, which was fixed on real strangers so that one "
+    "pair of strangers in a thousand does (FAR 0.001).",
+    "3.0 % [0.6, 8.5] of 100": "Three of a hundred; with 95 % certainty the true share lies between 0.6 % and 8.5 %. Few "
+    "pictures make wide intervals: 0 of 30 still allows 11.6 %.",
+    "Positive control": "The same attack on something that must fall to it. If it finds nothing there, it proves nothing here.",
+    "Do nothing, blur, pixelate, grey oval, grey head": "What the same judges see when nothing is done, or when the face, or the "
+    "whole head, is covered in simpler ways.",
+    "Strangers": "Pictures of two different people; what a judge calls one person there is chance.",
+}
 STATES = {
     "yes": ("yes", "yes"), "no": ("no", "no"), "invalid": ("not valid", "open"), "not run": ("not measured", "open"),
 }  # fmt: skip

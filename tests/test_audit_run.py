@@ -112,6 +112,7 @@ def test_other_faces_hold_and_the_page_stands_alone(material: Path) -> None:
     text = (material / "out" / "audit.html").read_text()
     assert not re.search(r"(?:src|href)\s*=\s*(?!'data:image/jpeg)", text) and "url(" not in text and "<script" not in text
     assert text.count("<svg") >= 3 and "prefers-color-scheme: dark" in text and "@media print" in text
+    assert "@page { size: A4;" in text and "<h2>Words</h2>" in text and "Positive control</dt>" in text
     assert "Every limit that could be measured holds" in text and "not recognised" in text.lower()
 
 

@@ -82,7 +82,7 @@ def _gate_row(word: str, finding: Mapping[str, Any], gate: Mapping[str, Any] | N
     if gate is None or word in ("invalid", "not run"):
         value = f"<td colspan=2>{escape(finding['reason'])}</td>"
     else:
-        value = f"<td class=number>{escape(gate['limit'])}</td><td>{escape(gate['value'])}</td>"
+        value = f"<td>{escape(gate['limit'])}</td><td>{escape(gate['value'])}</td>"
     extra = ""
     if word == "yes" and gate is not None:
         extra = {True: ", proven", False: ", not proven", None: ""}[gate["proven"]] + (", aim reached" if gate["lead"] else "")
@@ -224,7 +224,7 @@ def _fairness(tables: Sequence[Mapping[str, Any]]) -> str:
     for table in tables:
         body = "".join(
             f"<tr><td>{escape(g['group'])}</td><td class=number>{g['faces']}</td>"
-            + "".join(f"<td class=number>{_share(g[k])}</td>" for k in ("same_photograph", "another_photograph", "missed"))
+            + "".join(f"<td>{_share(g[k])}</td>" for k in ("same_photograph", "another_photograph", "missed"))
             + "</tr>"
             for g in table["groups"]
         )  # fmt: skip

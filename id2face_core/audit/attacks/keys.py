@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy.stats import ttest_1samp
+from scipy.stats import t as student
 from torch import Tensor
 
 from ...assets import our_weights
@@ -35,13 +35,14 @@ def guess(evidence: Evidence, key: bytes | None, rng: np.random.Generator) -> li
     The control fires when the true key brings back a tenth of the faces above the threshold, or, since what a photograph
     shows of an identity is faint, when their person comes nearer than strangers do.
     """
-    rows = [row for row in evidence.rows if row.crops is not None]
+    tried = [row.crops is not None and row.found for row in evidence.rows]  # a filled face holds nothing to turn back
+    rows = [row for row, ok in zip(evidence.rows, tried, strict=True) if ok]
     if key is None:
         return [not_run(*GUESSED, "no key was given (--key-file); only pictures made with --mode keyed can be turned back")]
     if len(rows) < LEAST_FACES:
         return [not_run(*GUESSED, f"{len(rows)} pairs of faces; at least {LEAST_FACES} are needed")]
     before, after = (_embedded([row.crops[side] for row in rows if row.crops is not None]) for side in (0, 1))
-    persons = np.array([str(p) for p, row in zip(evidence.persons, evidence.rows, strict=True) if row.crops is not None])
+    persons = evidence.persons[np.array(tried)].astype(str)
     originals = Originals(before, persons, _threshold(before, persons))
     vae = IdentityVAE.from_pretrained(our_weights("identity_vae")).float().eval()
     with torch.inference_mode():
@@ -52,7 +53,7 @@ def guess(evidence: Evidence, key: bytes | None, rng: np.random.Generator) -> li
         _turned(vae, latents, originals, keys, rng.integers(0, len(rows), (len(keys), 10)), what)
         for what, keys in _keys(key, rng).items()
     ]
-    worked = control["share"] >= 0.1 or control["p"] < 0.001
+    worked = control["share"] >= 0.1 or control["p"] < 0.01
     words = f"{in_words(control)}; nearer than {100 * control['nearer_than']:.0f} % of strangers, p = {control['p']:.2g}"
     return [checked(Finding(
         *GUESSED, rows=(*sorted_rows(attacks), control), gate=share_gate(attacks, 0.005, 0.0),
@@ -89,7 +90,7 @@ class Originals:
 def _turned(
     vae: IdentityVAE, latents: Tensor, originals: Originals, keys: list[bytes], faces: np.ndarray, what: str
 ) -> Row:
-    """A row for some keys. faces: which faces each key is tried on [K, n]. p: one-sided, by means of people."""
+    """A row for some keys. faces: which faces each key is tried on [K, n]. p: one-sided."""
     hits, nearer, whose = 0, list[float](), list[str]()
     for key, chosen in zip(keys, faces, strict=True):
         back = vae.decode(KeyedOrthogonal(key, PERSON_NONCE, latents.shape[1]).undo(latents[chosen]))
@@ -99,9 +100,17 @@ def _turned(
             hits += int(row[face] > originals.limit)
             nearer.append(float((others < row[face]).mean()))
             whose.append(str(originals.persons[face]))
-    means = [float(np.mean([n for n, w in zip(nearer, whose, strict=True) if w == person])) for person in sorted(set(whose))]
-    p = float(ttest_1samp(means, 0.5, alternative="greater").pvalue) if np.std(means) > 0 else 1.0
-    return count_row("own encoder", what, hits, len(nearer), nearer_than=float(np.mean(nearer)), p=p)
+    mean, p = _above_chance(np.array(nearer), np.array(whose))
+    return count_row("own encoder", what, hits, len(nearer), nearer_than=mean, p=p)
+
+
+def _above_chance(shares: np.ndarray, persons: np.ndarray) -> tuple[float, float]:
+    """(mean, one-sided p of a mean of 0.5). A person's faces count as one observation (Liang and Zeger 1986)."""
+    mean = float(shares.mean())
+    groups = np.unique(persons, return_inverse=True)[1]
+    sums = np.bincount(groups, shares - mean)
+    error = float(np.sqrt((sums**2).sum() * len(sums) / max(len(sums) - 1, 1))) / len(shares)
+    return mean, float(student.sf((mean - 0.5) / error, len(sums) - 1)) if error > 0 else 1.0
 
 
 def _threshold(before: Tensor, persons: np.ndarray) -> float:

@@ -34,7 +34,7 @@ class StyleRefiner(ModelMixin, ConfigMixin):
         identity_dim: int = 128,
         num_attributes: int = 71,
         width: int = 768,
-        iterations: int = 2,
+        iterations: int = 3,
     ) -> None:
         super().__init__()
         inputs = num_groups * style_dim + condition_dim + 2 * identity_dim + num_attributes

@@ -87,23 +87,48 @@ def test_originals_are_fetched_only_when_the_user_asks(surface: Surface) -> None
     assert tiles.nth(0).locator("img[src^=blob]").count() == 0
 
 
+# 60 frames, in each of which something is done
+FRAMES = """async (what) => {
+  const app = window.comfyAPI.app.app, graph = app.rootGraph ?? app.graph, grid = document.querySelector('.id2-grid');
+  const field = graph.nodes.find((node) => node.comfyClass === 'ID2FaceDetectFaces')?.widgets.find((w) => w.name === 'max_faces');
+  const act = {
+    nothing: () => {}, click: (i) => grid.children[i].click(), scroll: (i) => (grid.scrollTop = 17 * i),
+    field: (i) => { field.value = i; field.callback?.(i); graph.setDirtyCanvas(true, false); },
+  }[what];
+  for (let i = 0; i < 60; i++) { act(i); await new Promise(requestAnimationFrame); } }"""
+
+
+def cpu_a_frame(surface: Surface, what: str) -> float:
+    """Milliseconds of processor time that the page's main thread takes for a frame, style, layout and painting included.
+
+    Time of the processor and not of the clock, and the best of two rounds: the machine may be busy.
+    """
+    session = surface.context.new_cdp_session(surface.page)
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+    def spent() -> float:
+        return next(m["value"] for m in session.send("Performance.getMetrics")["metrics"] if m["name"] == "TaskDuration")
+
+    rounds = []
+    for _ in range(2):
+        before = spent()
+        surface.page.evaluate(FRAMES, what)
+        rounds.append(1000 * (spent() - before) / 60)
+    session.detach()
+    return min(rounds)
+
+
 def test_a_hundred_faces_cost_less_than_a_frame(surface: Surface, record_property: Any) -> None:
+    """Beside an empty page, and beside a change of a field of the same node, for which the page draws the graph anew."""
+    surface.load({"nodes": [], "links": [], "version": 0.4})
+    surface.page.wait_for_timeout(500)
+    empty = cpu_a_frame(surface, "nothing")
     open_picker(surface, 100)
-    # the machine may be busy: what other programs take only adds, so the best of three rounds counts
-    rounds = [surface.page.evaluate("""() => {
-      const grid = document.querySelector('.id2-grid'), times = [];
-      for (let i = 0; i < 100; i++) {
-        const start = performance.now();
-        grid.children[i].click();
-        grid.scrollTop = 17 * i;
-        grid.getBoundingClientRect(); getComputedStyle(grid.children[i]).borderTopColor;
-        times.push(performance.now() - start);
-      }
-      return times.sort((a, b) => a - b) }""") for _ in range(3)]
-    times = min(rounds, key=lambda times: times[50])
-    record_property("milliseconds a click, median and worst", f"{times[50]:.1f} {times[-1]:.1f}")
-    print(f"picker, 100 faces: median {times[50]:.1f} ms, 95 % {times[95]:.1f} ms, worst {times[-1]:.1f} ms")
-    assert times[50] < 16
+    idle, field, click, scroll = (cpu_a_frame(surface, what) for what in ("nothing", "field", "click", "scroll"))
+    figures = f"empty {empty:.1f}, 100 faces {idle:.1f}, field {field:.1f}, click {click:.1f}, scroll {scroll:.1f}"
+    record_property("milliseconds of processor time a frame", figures)
+    print(f"picker, ms a frame: {figures}")
+    assert idle < empty + 2 and click < field + 16 and scroll < empty + 16
 
 
 def check_output(passed: bool) -> dict[str, Any]:

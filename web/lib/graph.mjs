@@ -41,10 +41,11 @@ export const widget = (node, name) => node.widgets?.find((w) => w.name === name)
 export function setWidget(node, name, value) {
 	const one = widget(node, name);
 	if (!one || one.value === value) return;
+	const before = one.value;
 	one.value = value;
 	one.callback?.(value);
-	node.graph?.setDirtyCanvas?.(true, true);
-	node.graph?.change?.();
+	node.onWidgetChanged?.(name, value, before, one);
+	node.graph?.setDirtyCanvas?.(true, false); // the node is drawn again, the wires are not
 }
 
 /**

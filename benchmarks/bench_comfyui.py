@@ -202,23 +202,24 @@ def import_seconds(base: Path) -> float:
     return float(found[1])
 
 
-def measure(comfyui: Path, args: argparse.Namespace) -> dict[str, Any]:
-    """All figures."""
+def measure(comfyui: Path, args: argparse.Namespace) -> Iterator[tuple[str, Any]]:
+    """All figures, each when it is there."""
+    yield "machine", {"threads": os.environ.get("OMP_NUM_THREADS"), "cpus": os.cpu_count()}
     with tempfile.TemporaryDirectory() as folder:
         base = Path(folder)
         (base / "input").mkdir()
         shutil.copy(PHOTO, base / "input/photo.jpg")
         imports = list[float]()
-        for _ in range(args.starts):
+        for i in range(args.starts):
             with running(comfyui, base) as host:
                 imports.append(import_seconds(base))
-                weights = weights_of_five_nodes(host, base) if len(imports) == args.starts else {}
+                if i == 0:
+                    yield "weights", weights_of_five_nodes(host, base)
+        yield "import_s", imports
         with running(comfyui, base) as host:
-            times = against_command_line(host, base, args.repeat)
-            stops = interrupts(host, args.interrupts)
-            memory = memory_over_a_batch(host, base, args.frames)
-    return {"threads": os.environ.get("OMP_NUM_THREADS"), "cpus": os.cpu_count(), "import_s": imports, "weights": weights,
-            "template_simple": times, "interrupts": stops, "batch": memory}  # fmt: skip
+            yield "template_simple", against_command_line(host, base, args.repeat)
+            yield "interrupts", interrupts(host, args.interrupts)
+            yield "batch", memory_over_a_batch(host, base, args.frames)
 
 
 def main() -> int:
@@ -231,10 +232,12 @@ def main() -> int:
     p.add_argument("--interrupts", type=int, default=12)
     p.add_argument("--json", type=Path)
     args = p.parse_args()
-    text = json.dumps(measure(args.comfyui, args), indent=1)
-    print(text)
-    if args.json:
-        args.json.write_text(text + "\n")
+    found = dict[str, Any]()
+    for name, figures in measure(args.comfyui, args):
+        found[name] = figures
+        print(json.dumps({name: figures}, indent=1), flush=True)
+        if args.json:
+            args.json.write_text(json.dumps(found, indent=1) + "\n")
     return 0
 
 

@@ -19,10 +19,9 @@ FLAGS = ("--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-bac
 READY = """() => { const app = window.comfyAPI?.app?.app;
   return Boolean(app?.extensionManager && app.canvas && (app.rootGraph ?? app.graph)?.nodes?.length
     && app.extensionManager.getSidebarTabs().some((tab) => tab.id === "id2face-gallery")) }"""
-BOXES = """const scale = app.canvas.ds.scale;
-  return graph.nodes.map((node) => {
-    const drawn = document.querySelector(`[data-node-id="${node.id}"]`)?.getBoundingClientRect();
-    const [x, y] = node.pos, high = Math.max(node.size[1], drawn ? drawn.height / scale - 30 : 0);
+BOXES = """return graph.nodes.map((node) => {
+    const drawn = document.querySelector(`[data-node-id="${node.id}"]`)?.offsetHeight ?? 0;
+    const [x, y] = node.pos, high = Math.max(node.size[1], drawn - 30);
     return [`${node.id} ${node.type}`, x, y - 30, x + node.size[0], y + high] })"""
 APP = "const app = window.comfyAPI.app.app, graph = app.rootGraph ?? app.graph;"
 

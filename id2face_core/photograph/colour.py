@@ -10,6 +10,9 @@ from ..colour import lab_to_rgb, rgb_to_lab
 WORK = 128  # the light is fitted at this many pixels a side
 ROUNDS = 4
 OUTLIER = 14.0  # Lab difference at which a pixel (brow, glasses, hair) counts half
+DULLEST = 0.4
+REDDER = 3.0  # a* by which new lips may be redder, beside the skin, than the source's
+CALMED = 0.85  # of what is beyond
 MAX_SHIFT = np.array([45.0, 25.0, 25.0])  # Lab
 
 
@@ -46,8 +49,38 @@ def relight(source: np.ndarray, rendering: np.ndarray, mask: np.ndarray, width: 
         lhs = basis.T @ (basis * trust[:, None]) + 1e-3 * weight.sum() * np.diag([0.0, 1, 1])
         fit = np.linalg.solve(lhs, basis.T @ (difference * trust[:, None]))
         trust = weight / (1 + np.square(np.linalg.norm(difference - basis @ fit, axis=1) / OUTLIER))
-    shift = np.clip(_planes((columns, height), (columns, height), width) @ fit, -MAX_SHIFT, MAX_SHIFT)
-    return lab_to_rgb(rgb_to_lab(rendering) + shift.astype(np.float32))
+    shift = np.clip(_planes((columns, height), (columns, height), width) @ fit, -MAX_SHIFT, MAX_SHIFT).astype(np.float32)
+    skin = np.average(rgb_to_lab(small_r).reshape(-1, 3), axis=0, weights=trust)[1:].astype(np.float32)
+    lab = rgb_to_lab(rendering)
+    lab[..., 1:] = skin + _dulling(skin, skin + fit[0, 1:]) * (lab[..., 1:] - skin)
+    return lab_to_rgb(lab + shift)
+
+
+def _dulling(before: np.ndarray, after: np.ndarray) -> float:
+    """How much nearer colours (a, b) come to that of the skin where the skin's own becomes less vivid; never above 1.
+
+    In the source's dim or pale light lips are dull like all else; moved alongside the skin they would glow.
+    """
+    return float(np.clip(np.hypot(*after) / max(float(np.hypot(*before)), 1.0), DULLEST, 1.0))
+
+
+def calm_lips(source: np.ndarray, rendering: np.ndarray, mouth: np.ndarray, skin: np.ndarray) -> np.ndarray:
+    """Lips about as red, beside the skin, as the source's: a generator paints many men's too.
+
+    Args:
+        source, rendering: float [h, w, 3] 0..255, the same window; mouth, skin: [h, w] in 0..1.
+
+    Returns:
+        float32 [h, w, 3]; outside `mouth` as it was.
+    """
+    inside = mouth > 0.5
+    if not inside.any() or skin.sum() < 4:
+        return rendering.astype(np.float32)
+    lab, own = rgb_to_lab(rendering), rgb_to_lab(source)[..., 1]
+    limit = np.percentile(own[inside], 75) - np.average(own, weights=skin) + REDDER
+    beyond = np.clip(lab[..., 1] - np.average(lab[..., 1], weights=skin) - limit, 0, None)
+    lab[..., 1] -= CALMED * mouth * beyond
+    return np.where(mouth[..., None] > 0, lab_to_rgb(lab), rendering).astype(np.float32)
 
 
 def _planes(size: tuple[int, int], full: tuple[int, int], width: float) -> np.ndarray:

@@ -10,11 +10,11 @@ import numpy as np
 from ..errors import ConfigError, FaceRejectedError
 from ..faces.types import Mesh, SoftMask
 from .blend import join, spread
-from .colour import relight
+from .colour import calm_lips, relight
 from .grain import match
 from .hair import hair_share, without_hair
 from .head import clear_head, head_mask, read_hair, rounded, tone_hair
-from .mask import Neighbour, core_mask, neighbours_mask, soft_mask
+from .mask import Neighbour, core_mask, mouth_mask, neighbours_mask, soft_mask
 from .warp import Box, backward_map, face_width
 
 REGIONS = ("oval", "face", "head")
@@ -107,7 +107,8 @@ def compose(
         new, drawn = without_hair(new, points, box)
     skin = soft_mask(points, box, "oval", 0.05, 0.05)
     if options.colour:
-        new = relight(source, new, skin if body is None else skin * body, width)
+        tone = skin if body is None else skin * body
+        new = calm_lips(source, relight(source, new, tone, width), mouth_mask(points, box), tone)
     if options.grain:
         new = match(source, new, skin, where.scale, rng)
     canvas, cleared = source, np.zeros(box.shape, dtype=np.float32)

@@ -23,6 +23,7 @@ EYEBROWS = (
     np.array([300, 293, 334, 296, 336, 276, 283, 282, 295, 285]),
 )
 NOSE_MOUTH = np.array([1, 2, 4, 5, 6, 48, 278, 64, 294, 61, 291, 0, 17, 37, 267, 84, 314, 57, 287])
+LIPS = np.array([61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185])  # outer rim
 CORE = np.concatenate([BROWS, *EYES, NOSE_MOUTH])  # what is always replaced, whatever covers it
 
 
@@ -116,6 +117,11 @@ def core_mask(points: np.ndarray, box: Box, grow: float = 0.02, feather: float =
 def features_mask(points: np.ndarray, box: Box, grow: float = 0.025, feather: float = 0.02) -> np.ndarray:
     """1 over each eye and brow, and over nose and mouth, but not between them; float32 [h, w]."""
     return _hulls_mask(points, (*EYES, *EYEBROWS, NOSE_MOUTH), box, grow, feather)
+
+
+def mouth_mask(points: np.ndarray, box: Box, grow: float = 0.03, feather: float = 0.03) -> np.ndarray:
+    """1 over the lips and what is between them, a little beyond too; float32 [h, w]."""
+    return _hulls_mask(points, (LIPS,), box, grow, feather)
 
 
 def _hulls_mask(points: np.ndarray, parts: tuple[np.ndarray, ...], box: Box, grow: float, feather: float) -> np.ndarray:

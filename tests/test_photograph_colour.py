@@ -1,0 +1,62 @@
+"""Tone of the new face: the source's light, and lips that do not glow."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from id2face_core.colour import lab_to_rgb, rgb_to_lab
+from id2face_core.photograph.colour import CALMED, DULLEST, REDDER, calm_lips, relight
+
+SIZE = 64
+SKIN, MOUTH = (slice(4, 60), slice(4, 60)), (slice(40, 50), slice(22, 42))
+
+
+def _face(skin: tuple[float, float, float], lips_a: float) -> np.ndarray:
+    """A plain face in Lab with lips of so much more a*, as RGB 0..255."""
+    lab = np.zeros((SIZE, SIZE, 3), dtype=np.float32)
+    lab[...] = skin
+    lab[MOUTH][..., 1] += lips_a
+    return lab_to_rgb(lab)
+
+
+def _masks() -> tuple[np.ndarray, np.ndarray]:
+    mouth, skin = np.zeros((2, SIZE, SIZE), dtype=np.float32)
+    mouth[MOUTH], skin[SKIN] = 1, 1
+    return mouth, skin - mouth
+
+
+def _redness(picture: np.ndarray) -> float:
+    """a* of the lips less that of the skin."""
+    mouth, skin = _masks()
+    a = rgb_to_lab(picture)[..., 1]
+    return float(np.average(a, weights=mouth) - np.average(a, weights=skin))
+
+
+@pytest.mark.parametrize(("source", "new"), [(4, 22), (4, 5), (20, 22), (4, -6)])
+def test_lips_are_hardly_redder_than_the_source_s(source: float, new: float) -> None:
+    before, rendering = _face((60, 14, 18), source), _face((65, 16, 20), new)
+    mouth, skin = _masks()
+    out = calm_lips(before, rendering, mouth, skin)
+    limit = source + REDDER
+    expected = new if new <= limit else limit + (1 - CALMED) * (new - limit)
+    assert _redness(out) == pytest.approx(expected, abs=0.6)
+    assert np.array_equal(out[mouth == 0], rendering[mouth == 0].astype(np.float32)), "the skin is as it was"
+
+
+def test_no_mouth_and_no_skin_change_nothing() -> None:
+    rendering = _face((65, 16, 20), 22)
+    mouth, skin = _masks()
+    nothing = np.zeros_like(mouth)
+    for m, s in ((nothing, skin), (mouth, nothing)):
+        assert np.array_equal(calm_lips(rendering, rendering, m, s), rendering.astype(np.float32))
+
+
+@pytest.mark.parametrize(("vivid", "share"), [(1.0, 1.0), (0.6, 0.6), (0.1, DULLEST), (1.5, 1.0)])
+def test_lips_grow_dull_with_the_skin_and_never_vivid(vivid: float, share: float) -> None:
+    skin = np.array([16.0, 20.0])
+    source, rendering = _face((50, *(vivid * skin)), 0), _face((65, *skin), 12)
+    out = relight(source, rendering, _masks()[1], 50)
+    assert _redness(out) == pytest.approx(12 * share, abs=1.0)
+    tone = rgb_to_lab(out)[SKIN].reshape(-1, 3)
+    assert np.median(tone, axis=0) == pytest.approx((50, *(vivid * skin)), abs=1.5), "the skin takes the source's tone"

@@ -60,7 +60,9 @@ def chromium() -> str | None:
 
 
 class Served:
-    """The host in a thread of its own."""
+    """The host in a thread of its own. between: its page is neither the oldest nor the newest that is tried."""
+
+    between = False
 
     def __init__(self, static: Path, argv: list[str], add_routes: Callable[[Any], None]) -> None:
         from aiohttp import web

@@ -10,7 +10,7 @@ from ..colour import lab_to_rgb, rgb_to_lab
 WORK = 128  # the light is fitted at this many pixels a side
 ROUNDS = 4
 OUTLIER = 14.0  # Lab difference at which a pixel (brow, glasses, hair) counts half
-DULLEST = 0.4
+DULLEST = 0.4  # share of its distance from the skin that a colour keeps at least
 REDDER = 3.0  # a* by which new lips may be redder, beside the skin, than the source's
 CALMED = 0.85  # of what is beyond
 MAX_SHIFT = np.array([45.0, 25.0, 25.0])  # Lab
@@ -42,7 +42,8 @@ def relight(source: np.ndarray, rendering: np.ndarray, mask: np.ndarray, width: 
     weight = np.clip(small_m[..., 0], 0, 1).ravel().astype(np.float64)
     if weight.sum() < 4:
         return rendering.astype(np.float32)
-    difference = (rgb_to_lab(small_s) - rgb_to_lab(small_r)).reshape(-1, 3).astype(np.float64)
+    tones = rgb_to_lab(small_r)
+    difference = (rgb_to_lab(small_s) - tones).reshape(-1, 3).astype(np.float64)
     basis = _planes(size, (columns, height), width).reshape(-1, 3)
     fit, trust = np.zeros((3, 3)), weight
     for _ in range(ROUNDS):
@@ -50,7 +51,7 @@ def relight(source: np.ndarray, rendering: np.ndarray, mask: np.ndarray, width: 
         fit = np.linalg.solve(lhs, basis.T @ (difference * trust[:, None]))
         trust = weight / (1 + np.square(np.linalg.norm(difference - basis @ fit, axis=1) / OUTLIER))
     shift = np.clip(_planes((columns, height), (columns, height), width) @ fit, -MAX_SHIFT, MAX_SHIFT).astype(np.float32)
-    skin = np.average(rgb_to_lab(small_r).reshape(-1, 3), axis=0, weights=trust)[1:].astype(np.float32)
+    skin = np.average(tones.reshape(-1, 3), axis=0, weights=trust)[1:].astype(np.float32)
     lab = rgb_to_lab(rendering)
     lab[..., 1:] = skin + _dulling(skin, skin + fit[0, 1:]) * (lab[..., 1:] - skin)
     return lab_to_rgb(lab + shift)

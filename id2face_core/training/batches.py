@@ -11,10 +11,9 @@ import torch
 from torch import Tensor
 
 from ..generator.protocol import FaceGenerator
+from .features import Row, save_features
 from .picture_reader import Measured, PictureReader, pixels
 from .readers import render
-
-Row = dict[str, np.ndarray]
 
 
 @torch.inference_mode()
@@ -54,14 +53,11 @@ def measured_shards(
     Returns:
         How many shards the folder then has.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     end, number = time.monotonic() + seconds, rank
     while time.monotonic() < end and number * shard < faces:
         target = folder / f"shard{number:05d}.npz"
         if not target.exists():
             codes = draw(range(number * shard, (number + 1) * shard))
-            temporary = target.with_suffix(".tmp.npz")
-            np.savez(temporary, **measure_codes(generator, reader, codes, batch, target.stem))  # type: ignore[arg-type]
-            temporary.replace(target)
+            save_features(target, measure_codes(generator, reader, codes, batch, target.stem))
         number += size
-    return len([path for path in folder.glob("shard*.npz") if not path.name.endswith(".tmp.npz")])
+    return len(list(folder.glob("shard*.npz")))

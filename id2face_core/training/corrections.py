@@ -13,7 +13,6 @@ import torch
 from torch import Generator, Tensor
 
 from ..attributes.networks import BlendshapeNetwork, PersonNetwork
-from ..devices import probe
 from .batches import measured_shards
 from .features import measure_pictures, read_features
 from .picture_reader import PictureReader
@@ -37,8 +36,6 @@ def asked_codes(task: RefinerTask, count: int, seed: int) -> Tensor:
 
 def measure_asked(work: Workshop, task: RefinerTask, number: int) -> Table | None:
     """Render and measure what the refiner of a round asks for, below asked<number>/; None when no face was measured."""
-    from ..generator.loader import load_generator
-
     c, world = work.config.recomposer.refiner, work.world
     folder = work.output / f"asked{number}"
     shapes, person = read_networks(work.output)
@@ -48,9 +45,8 @@ def measure_asked(work: Workshop, task: RefinerTask, number: int) -> Table | Non
 
     if work.in_batches:
         reader = picture_reader(work, shapes, person)
-        generator = load_generator(None, work.device, probe(str(work.device)).dtype)
         measured_shards(
-            generator, reader, folder / "features", draw, work.seconds_for(2 * c.round_share), c.round_faces,
+            work.load_generator(), reader, folder / "features", draw, work.seconds_for(2 * c.round_share), c.round_faces,
             work.config.synthesize.shard, work.render_batch, world.rank, world.size,
         )  # fmt: skip
     else:
@@ -65,13 +61,10 @@ def measure_asked(work: Workshop, task: RefinerTask, number: int) -> Table | Non
 
 def _by_files(work: Workshop, folder: Path, draw: Callable[[range], Tensor]) -> None:
     """Pictures first, then what is measured on them, by several processes."""
-    from ..generator.loader import load_generator
-
     c, world = work.config.recomposer.refiner, work.world
-    generator = load_generator(None, work.device, probe(str(work.device)).dtype)
     render_shards(
-        generator, folder / "synth", work.seconds_for(c.round_share), world.rank, world.size, None, work.config.synthesize.shard,
-        c.round_faces, work.render_batch, draw,
+        work.load_generator(), folder / "synth", work.seconds_for(c.round_share), world.rank, world.size, None,
+        work.config.synthesize.shard, c.round_faces, work.render_batch, draw,
     )  # fmt: skip
     teacher = resolve(work.config.teachers.recogniser, work.data)
     measure_pictures(folder, teacher, work.seconds_for(c.round_share), work.config.synthesize.workers, world.rank, world.size)

@@ -64,12 +64,18 @@ class _RealFace:
     points: np.ndarray
 
 
-def _save(path: Path, rows: list[Row]) -> None:
+def save_features(path: Path, columns: Row) -> None:
+    """Write a shard whole or not at all; what an interruption leaves is no .npz file, so that nobody reads it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.stem + ".tmp.npz")
-    columns = {key: np.stack([row[key] for row in rows]) for key in rows[0]} if rows else {"names": np.zeros(0, dtype="U1")}
-    np.savez(temporary, **columns)  # type: ignore[arg-type]
+    temporary = path.with_suffix(".tmp")
+    with temporary.open("wb") as file:
+        np.savez(file, **columns)  # type: ignore[arg-type]
     temporary.replace(path)
+
+
+def _save(path: Path, rows: list[Row]) -> None:
+    columns = {key: np.stack([row[key] for row in rows]) for key in rows[0]} if rows else {"names": np.zeros(0, dtype="U1")}
+    save_features(path, columns)
 
 
 def _measure_generated(teacher: str, shard: Path, target: Path) -> int:

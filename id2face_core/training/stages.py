@@ -20,7 +20,6 @@ from ..assets import our_weights
 from ..assets.weights import WEIGHTS
 from ..attributes.networks import BlendshapeNetwork, PersonNetwork
 from ..attributes.vector import GROUP_SIZES
-from ..devices import probe
 from ..diffusion.closed_form import ConditionalMean
 from ..diffusion.denoiser import StyleDenoiser
 from ..diffusion.refiner import StyleRefiner
@@ -55,11 +54,9 @@ MIN_FACES = 2 * HELD_OUT_EVERY
 
 def run_synthesize(work: Workshop) -> Figures:
     """Render faces, measure real ones, then measure the renderings in the time that is left."""
-    from ..generator.loader import load_generator
-
     c, world = work.config.synthesize, work.world
     teacher = resolve(work.config.teachers.recogniser, work.data)
-    generator = load_generator(None, work.device, probe(str(work.device)).dtype)
+    generator = work.load_generator()
     seconds = work.seconds_for(c.render_share)
     if work.in_batches:
         reader = picture_reader(work, *bundled_networks())
@@ -241,11 +238,8 @@ def denoiser_task(work: Workshop) -> tuple[DenoiserTask, Table]:
 
 def decoder_reader(work: Workshop, surrogate: StyleSurrogate, rows: int | None, seed: int | None = 0) -> DecoderReader:
     """Reads recompositions off rendered pictures, see `DecoderReader`."""
-    from ..generator.loader import load_generator
-
-    generator = load_generator(None, work.device, probe(str(work.device)).dtype)
     reader = picture_reader(work, *read_networks(work.output))
-    return DecoderReader(generator, reader, surrogate.to(work.device).eval().requires_grad_(False), rows, seed)
+    return DecoderReader(work.load_generator(), reader, surrogate.to(work.device).eval().requires_grad_(False), rows, seed)
 
 
 def refiner_task(

@@ -95,13 +95,13 @@ class BundledRecogniser:
     """Our own encoder in a teacher's place."""
 
     def __init__(self) -> None:
-        self._network = IdentityEncoder.from_pretrained(our_weights("identity_encoder"), torch_dtype=torch.float32).eval()
-        self.dim = int(self._network.dim)
+        self._teacher = BatchTeacher("bundled")
+        self.dim = self(np.zeros((1, 112, 112, 3), dtype=np.uint8))[0].shape[1]
 
     @torch.inference_mode()
     def __call__(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        features = self._network.features(torch.from_numpy(crops.copy()).permute(0, 3, 1, 2).float() / 255)
-        return self._network.head(features).numpy(), features.permute(0, 2, 3, 1).numpy()
+        embeddings, maps = self._teacher(torch.from_numpy(crops.copy()).permute(0, 3, 1, 2).float() / 255)
+        return embeddings.numpy(), None if maps is None else maps.numpy()
 
 
 class OnnxTeacher:

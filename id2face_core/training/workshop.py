@@ -9,6 +9,8 @@ from pathlib import Path
 import torch
 from diffusers.models.modeling_utils import ModelMixin
 
+from ..devices import probe
+from ..generator.protocol import FaceGenerator
 from .checkpoint import has_state, load_meta
 from .config import Optimisation, TrainConfig
 from .loop import Fit, Loop
@@ -55,6 +57,12 @@ class Workshop:
     def render_batch(self) -> int:
         """Faces rendered at once; on a CPU one at a time is as fast."""
         return self.config.synthesize.render_batch or (1 if self.device.type == "cpu" else RENDER_BATCH)
+
+    def load_generator(self) -> FaceGenerator:
+        """The packaged generator on the device of the run, in the format that is fast there. Raises AssetMissingError."""
+        from ..generator.loader import load_generator
+
+        return load_generator(None, self.device, probe(str(self.device)).dtype)
 
     @property
     def table(self) -> Path:

@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 import io
-import os
-from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
-from fixtures import VERSIONS, room, template
+from fixtures import EVERY_PAGE, VERSIONS, pages, room, template
 from PIL import Image
-from surface import Served, Surface, why_not
+from surface import Surface, why_not
 
 ROOT = Path(__file__).resolve().parents[1]
 
 NAMES = sorted(path.stem for path in (ROOT / "workflows").glob("*.json"))
 TALL = (600, 900)  # a portrait: what a node shows after a run is as high as its pictures
 # six pages times all templates take minutes: the newest page draws them, ID2FACE_EVERY_PAGE=1 asks the others too
-CHOSEN = VERSIONS if os.environ.get("ID2FACE_EVERY_PAGE") else VERSIONS[-1:]
+served = pages(VERSIONS if EVERY_PAGE else VERSIONS[-1:])
 needs_page = pytest.mark.skipif(bool(why_not()), reason=why_not() or "-")
-
-
-@pytest.fixture(scope="module", params=range(len(CHOSEN)), ids=[version for version, _ in CHOSEN])
-def served(request: pytest.FixtureRequest, pack: ModuleType) -> Iterator[Served]:
-    one = Served(CHOSEN[request.param][1], ["main.py", "--disable-api-nodes"], room("routes").add_routes)
-    yield one
-    one.close()
 
 
 def show_results(surface: Surface, name: str) -> None:

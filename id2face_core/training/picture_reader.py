@@ -34,7 +34,8 @@ FIVE_OF_MESH = (1, 61, 291)  # nose tip and mouth corners; the eyes are the iris
 class Measured:
     """B faces. points [B, 468, 3] and irises [B, 2, 5, 2] in pixels of the picture; score: [B] logit of "this is a face".
 
-    crops: [B, 3, 112, 112] in 0..1; attributes: [B, A]; the teacher's embeddings [B, E] and maps [B, 7, 7, C] or None.
+    crops: [B, 3, 112, 112] in 0..1; matrix: [B, 2, 3], picture -> crop; embeddings: [B, E], unit norm, by the teacher; maps:
+    [B, 7, 7, C] of it, or None.
     """
 
     points: Tensor
@@ -43,7 +44,7 @@ class Measured:
     crops: Tensor
     embeddings: Tensor
     maps: Tensor | None
-    attributes: Tensor
+    matrix: Tensor
 
 
 class PictureReader(nn.Module):
@@ -82,8 +83,11 @@ class PictureReader(nn.Module):
         crops = cut(small, matrix, CROP, CROP_SHRINK)
         seen = crops if jitter is None else cut(small, jittered(matrix, jitter), CROP, CROP_SHRINK)
         embeddings, maps = self.teacher(seen)
-        attributes = attribute_rows(points, irises, crops, matrix, self.shapes, self.person)
-        return Measured(points, irises, score, crops, embeddings, maps, attributes)
+        return Measured(points, irises, score, crops, embeddings, maps, matrix)
+
+    def attributes(self, seen: Measured) -> Tensor:
+        """Attribute vectors [B, A] of what was measured."""
+        return attribute_rows(seen.points, seen.irises, seen.crops, seen.matrix, self.shapes, self.person)
 
     def _fit(self, half: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Mesh, irises and score from pictures of half the size; as `MeshNetwork.fit` with two passes."""

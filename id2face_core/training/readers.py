@@ -42,8 +42,9 @@ class DecoderReader:
         rendered = len(codes) if self._rows is None else self._rows
         with torch.autocast(codes.device.type, enabled=False):  # places in a picture need more than bfloat16's eight bits
             seen = self._reader(render(self._generator, codes[:rendered].float()), self._rng)
+            read = self._reader.attributes(seen)
         s = self._surrogate
-        attributes = ((seen.attributes - s.attribute_mean) / s.attribute_std).clamp(-GROSS, GROSS)
+        attributes = ((read - s.attribute_mean) / s.attribute_std).clamp(-GROSS, GROSS)
         if rendered >= len(codes):
             return seen.embeddings, attributes
         identity, rest = s(codes[rendered:])

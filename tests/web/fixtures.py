@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from surface import FLAGS, ROOT, Served, Surface, chromium, frontends
 
 VERSIONS = frontends()
+EVERY_PAGE = bool(os.environ.get("ID2FACE_EVERY_PAGE"))
 
 
 def template(name: str) -> dict[str, Any]:
@@ -33,17 +35,25 @@ def browser() -> Iterator[Any]:
         one.close()
 
 
-@pytest.fixture(scope="module", params=range(len(VERSIONS)), ids=[version for version, _ in VERSIONS])
-def served(request: pytest.FixtureRequest, pack: ModuleType) -> Iterator[Served]:
-    one = Served(VERSIONS[request.param][1], ["main.py", "--disable-api-nodes"], room("routes").add_routes)
-    one.between = 0 < request.param < len(VERSIONS) - 1
-    yield one
-    one.close()
+def pages(versions: list[tuple[str, Path]]) -> Any:
+    """The fixture of a thin host for each of some versions of the page."""
+
+    @pytest.fixture(scope="module", params=range(len(versions)), ids=[version for version, _ in versions])
+    def served(request: pytest.FixtureRequest, pack: ModuleType) -> Iterator[Served]:
+        one = Served(versions[request.param][1], ["main.py", "--disable-api-nodes"], room("routes").add_routes)
+        one.between = 0 < request.param < len(versions) - 1
+        yield one
+        one.close()
+
+    return served
+
+
+served = pages(VERSIONS)
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["classic", "nodes2"])
 def surface(request: pytest.FixtureRequest, browser: Any, served: Served) -> Iterator[Surface]:
-    if request.param and served.between and not os.environ.get("ID2FACE_EVERY_PAGE"):
+    if request.param and served.between and not EVERY_PAGE:
         pytest.skip("Nodes 2.0 in the oldest and the newest page; ID2FACE_EVERY_PAGE=1 asks those between too")
     one = Surface(browser, served.address, request.param)
     one.served = served

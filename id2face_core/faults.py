@@ -16,17 +16,19 @@ from torch import Tensor
 from .attributes.vector import group_slice, index
 from .components import Components
 from .errors import FaceRejectedError
-from .stages import Candidates, NewFace, Reading, SourceFace, ask_again, embed, five_points
+from .stages import Candidates, NewFace, Reading, SourceFace, ask_again, embed, five_points, wished_expression
 
 T = TypeVar("T")
 AGE, SEX = index("age"), index("sex")
-POSE, SHAPES = group_slice("pose"), group_slice("blendshapes")
+POSE = group_slice("pose")
 AGE_TOLERANCE = 8.0  # years
 SEX_TOLERANCE = 0.5  # sex is 0 to 1: beyond the tolerance it reads as the other one
 POSE_TOLERANCE = 4.0  # degrees
-EXPRESSION_TOLERANCE = 0.03  # mean absolute error of the blendshapes; .095 between two photographs of anybody
+EXPRESSION_TOLERANCE = 0.03  # mean absolute error of the blendshapes; .1 between two photographs of anybody
 GAIN = 0.8  # of what was missed, how much is asked for in addition
 TOO_SIMILAR = 1e3  # a fault from here on must not leave
+ALIKE = 1e2  # worse than any other error from here on, but it may leave
+STRANGER = 0.3  # cosine by our encoder that 2 % of real strangers exceed; a finished face above it is still likelier to be found
 
 
 def likeness(source: SourceFace, *embeddings: Tensor) -> float:
@@ -46,29 +48,34 @@ def fault(
     parts: Components,
     source: SourceFace,
     wanted: Tensor,
-    reading: Reading,
+    alone: Reading,
     *,
     limit: float,
     kept: Tensor | None = None,
-    picture: np.ndarray | None = None,
+    pasted: Reading | None = None,
 ) -> float:
     """How wrong a new face is: the greatest of its errors over what is tolerated. Below 1 nothing is wrong.
 
     Args:
-        wanted: [A], the attributes that were asked for; reading: what the rendering shows.
+        wanted: [A], the attributes that were asked for; alone: what the rendering shows.
+        limit: greatest cosine with the source by the bundled encoder; beyond it the fault is at least `TOO_SIMILAR`, and beyond
+            `STRANGER` at least `ALIKE`.
         kept: which traits have to agree with the wish, bool [T] (None: all).
-        limit: greatest cosine with the source by the bundled encoder; beyond it the fault is at least `TOO_SIMILAR`.
-        picture: the finished picture, once there is one: the face in it is compared too.
+        pasted: what the finished picture shows, once there is one: expression, age and sex are judged there. Pose is not, which
+            the paste bends at the outline only.
     """
-    views = [reading.embedding] if picture is None else [reading.embedding, embed(parts, picture, source.face.points)]
-    closeness = likeness(source, *views)
+    shown = alone if pasted is None else pasted
+    closeness = likeness(source, alone.embedding, shown.embedding)
     if closeness > limit:
         return TOO_SIMILAR * (1 + closeness)
-    error = (reading.attributes - wanted).abs()
-    parts_of_it = [float(error[POSE].max()) / POSE_TOLERANCE, float(error[SHAPES].mean()) / EXPRESSION_TOLERANCE]
+    if closeness > STRANGER:
+        return ALIKE * (1 + closeness)
+    turned = float((alone.attributes - wanted)[POSE].abs().max())
+    pulled = float((shown.expression - wished_expression(source, wanted)).abs().mean())
+    parts_of_it = [turned / POSE_TOLERANCE, pulled / EXPRESSION_TOLERANCE]
     for trait, tolerance in ((AGE, AGE_TOLERANCE), (SEX, SEX_TOLERANCE)):
         if kept is None or kept[parts.traits.indices.index(trait)]:
-            parts_of_it.append(float(error[trait]) / tolerance)
+            parts_of_it.append(float((shown.attributes - wanted)[trait].abs()) / tolerance)
     return max(parts_of_it)
 
 
@@ -77,9 +84,9 @@ def least_faulty(
 ) -> tuple[T, int]:
     """Render until nothing is wrong, at most `count` times: the least faulty result, and which candidate it is of.
 
-    What a rendering missed is asked for in addition the next time (a fixed-point iteration, no gradient): surrogate and
-    generator disagree in the same direction again. A candidate that shows no face or is like the source gives way to the
-    next.
+    Each time it is the next candidate's turn, and what was missed before is asked for in addition (a fixed-point iteration, no
+    gradient): surrogate and generator disagree in the same direction again. What is like the source is turned down, but nothing
+    looks for the face that is least like it, which would point back.
 
     Args:
         attempt: renders the first in order of some candidates -> (fault, reading, result).
@@ -89,25 +96,22 @@ def least_faulty(
     """
     best: tuple[float, T, int] | None = None
     failure = FaceRejectedError("no_mesh", "no rendering shows a face")
-    rank, asked = 0, candidates.attributes[candidates.order[0]]
-    for _ in range(count):
+    more = torch.zeros_like(candidates.attributes[0])
+    for rank in range(count):
+        rank = min(rank, len(candidates.order) - 1)
+        asked = candidates.attributes[candidates.order[rank]]
         try:
-            wrong, reading, made = attempt(ask_again(parts, candidates, rank, asked))
+            wrong, reading, made = attempt(ask_again(parts, candidates, rank, asked + more))
         except FaceRejectedError as error:
             if error.reason == "occluded":  # another face would not change that
                 raise
-            failure, wrong = error, math.inf
-        else:
-            if best is None or wrong < best[0]:
-                best = wrong, made, candidates.order[rank]
+            failure = error
+            continue
+        if best is None or wrong < best[0]:
+            best = wrong, made, candidates.order[rank]
         if wrong < 1:
             break
-        if wrong < TOO_SIMILAR:
-            missed = candidates.attributes[candidates.order[rank]] - reading.attributes
-            asked = asked + GAIN * missed
-        elif rank + 1 < len(candidates.order):
-            rank += 1
-            asked = candidates.attributes[candidates.order[rank]]
+        more = more + GAIN * (asked - reading.attributes)
     if best is None:
         raise failure
     if best[0] >= TOO_SIMILAR:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from .assets.weights import WEIGHTS
 from .attributes.edit import PERSON_TRAITS, edit_attributes, kept_traits
-from .attributes.vector import ATTRIBUTES
+from .attributes.vector import ATTRIBUTES, with_groups
 from .components import FULL_WINDOW, Components
 from .errors import ConfigError, FaceRejectedError, Id2FaceError, Interrupted, ShapeError
 from .faces.types import Face
@@ -37,8 +37,10 @@ from .stages import (
     paste,
     read_face,
     read_rendering,
+    read_result,
     render_candidate,
     sample_identity,
+    wished_expression,
 )
 
 log = logging.getLogger("id2face")
@@ -206,18 +208,19 @@ class Anonymizer:
             steps=options.steps or preset.steps, callback=lambda step, x: _stop_if(interrupted),
         ).first(None if person is None else person.choice)  # fmt: skip
         seed = int(torch.randint(2**31, (1,), generator=generator))
-        window = FULL_WINDOW if preset.region == "head" else None
+        window, wish = FULL_WINDOW if preset.region == "head" else None, wished_expression(source, wanted)
 
         def attempt(one: Candidates) -> tuple[float, Reading, tuple[Composite, NewFace]]:
             _stop_if(interrupted)
-            new = render_candidate(self.parts, one, window=window)
-            rng = np.random.default_rng(seed)
-            composite = paste(output, source, new, ComposeOptions(region=preset.region), rng, faces)
-            reading = read_rendering(self.parts, new)
+            new = replace(render_candidate(self.parts, one, window=window), wish=wish)
+            alone, rng = read_rendering(self.parts, new), np.random.default_rng(seed)
+            composite = paste(self.parts, output, source, new, ComposeOptions(region=preset.region), rng, faces)
+            seen = read_result(self.parts, source, composite.picture)
             wrong = fault(
-                self.parts, source, wanted, reading, limit=preset.limit, kept=self._kept(options), picture=composite.picture
+                self.parts, source, wanted, alone, limit=preset.limit, kept=self._kept(options), pasted=seen
             )
-            return wrong, reading, (composite, new)
+            # hair and light around a face make it older or younger: that is asked for
+            return wrong, replace(alone, attributes=with_groups(alone.attributes, seen.attributes, "person")), (composite, new)
 
         (composite, new), choice = least_faulty(self.parts, candidates, attempt, preset.attempts)
         if person is not None and person.choice is None:

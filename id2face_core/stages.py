@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from .attributes.vector import index
+from .attributes.vector import group_slice, index
 from .components import Components, window_origin
 from .diffusion.ranking import misfit
 from .diffusion.style_space import expand
@@ -40,6 +41,7 @@ class SourceFace:
     face: Face = field(repr=False)
     mesh: Mesh = field(repr=False)
     attributes: Tensor = field(repr=False)  # [A], see attributes.vector
+    expression: Tensor = field(repr=False)  # [52] blendshapes, see AttributeExtractor.expression
     embedding: Tensor = field(repr=False)  # [E], unit norm
     occluder: SoftMask = field(repr=False)  # hands in front of the face
     person: SoftMask = field(repr=False)
@@ -51,6 +53,7 @@ class NewFace:
     """A rendered face of nobody.
 
     rendering: uint8 [S, S', 3]; mesh, person: in its pixels; latent: [L]; codes: [G, 512]; gates: [depth, G] or None.
+    wish: [52], the blendshapes that it shall show once it is pasted, see `wished_expression`; None: whatever it shows.
     """
 
     rendering: np.ndarray = field(repr=False)
@@ -59,6 +62,7 @@ class NewFace:
     latent: Tensor = field(repr=False)
     codes: Tensor = field(repr=False)
     gates: Tensor | None = field(repr=False)
+    wish: Tensor | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -114,22 +118,39 @@ def read_face(parts: Components, picture: np.ndarray, face: Face) -> SourceFace:
     crop = warp(picture, arcface_matrix(face.points), 112)
     digest = hashlib.sha256(crop.tobytes()).digest()
     occluder, person = parts.occlusion.read(picture, mesh), parts.person.read(picture, mesh)
-    return SourceFace(face, mesh, attributes, embed(parts, picture, face.points), occluder, person, digest)
+    expression = torch.from_numpy(parts.extractor.expression(mesh))
+    return SourceFace(face, mesh, attributes, expression, embed(parts, picture, face.points), occluder, person, digest)
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What is read off a rendering: attributes [A], embedding [E] (unit norm)."""
+    """What is read off a face: attributes [A], blendshapes [52], embedding [E] (unit norm)."""
 
     attributes: Tensor
+    expression: Tensor
     embedding: Tensor
 
 
 def read_rendering(parts: Components, new: NewFace) -> Reading:
-    """Attributes and embedding of a new face. Raises FaceRejectedError "attributes"."""
-    points = five_points(new.mesh)
-    attributes = torch.from_numpy(parts.extractor.extract(new.rendering, points, new.mesh))
-    return Reading(attributes, embed(parts, new.rendering, points))
+    """What is read off a new face alone. Raises FaceRejectedError "attributes"."""
+    return _read(parts, new.rendering, five_points(new.mesh), new.mesh)
+
+
+def read_result(parts: Components, source: SourceFace, picture: np.ndarray) -> Reading:
+    """What is read off a new face once it is pasted in the source's place. Raises FaceRejectedError "no_mesh" or "attributes"."""
+    return _read(parts, picture, source.face.points, parts.mesh.fit(picture, source.face.points))
+
+
+def _read(parts: Components, picture: np.ndarray, points5: np.ndarray, mesh: Mesh) -> Reading:
+    attributes = torch.from_numpy(parts.extractor.extract(picture, points5, mesh))
+    expression = torch.from_numpy(parts.extractor.expression(mesh))
+    return Reading(attributes, expression, embed(parts, picture, points5))
+
+
+def wished_expression(source: SourceFace, wanted: Tensor) -> Tensor:
+    """Blendshapes [52] that a new face shall show: the source's, and what the wanted attributes [A] change of them."""
+    change = (wanted - source.attributes)[group_slice("blendshapes")]
+    return (source.expression + change).clamp(0, 1)
 
 
 @torch.inference_mode()
@@ -274,6 +295,7 @@ def _window_picture(parts: Components, styles: Tensor, window: Window) -> np.nda
 
 
 def paste(
+    parts: Components,
     picture: np.ndarray,
     source: SourceFace,
     new: NewFace,
@@ -284,9 +306,26 @@ def paste(
     """Put the new face into a copy of the picture; see `photograph.compose.compose`. Raises FaceRejectedError.
 
     neighbours: the other faces in the picture, whose heads stay as they are.
+
+    A face with a wish is bent to it twice: by what its rendering shows, then by what the picture still lacks. No gradient, no
+    search: a linear map of the difference.
     """
+    if new.wish is None:
+        return _compose(picture, source, new, options, rng, neighbours)
+    shown = parts.extractor.expression(new.mesh)
+    bend = parts.extractor.bend(new.mesh, new.wish.numpy() - shown)
+    first = _compose(picture, source, new, options, deepcopy(rng), neighbours, bend)
+    shown = parts.extractor.expression(parts.mesh.fit(first.picture, source.face.points))
+    bend = bend + parts.extractor.bend(new.mesh, new.wish.numpy() - shown)
+    return _compose(picture, source, new, options, rng, neighbours, bend)
+
+
+def _compose(
+    picture: np.ndarray, source: SourceFace, new: NewFace, options: ComposeOptions, rng: np.random.Generator,
+    neighbours: Sequence[Face], bend: np.ndarray | None = None,
+) -> Composite:  # fmt: skip
     others = [Neighbour(face.box, face.score > source.face.score) for face in neighbours if face is not source.face]
     return compose(
         picture, source.mesh, new.rendering, new.mesh, options, rng, occluder=source.occluder, person=source.person,
-        rendering_person=new.person, neighbours=others,
+        rendering_person=new.person, bend=bend, neighbours=others,
     )  # fmt: skip

@@ -120,11 +120,13 @@ def best_rendering(
         FaceRejectedError: none may leave.
     """
     from id2face_core.faults import fault, least_faulty
-    from id2face_core.stages import read_rendering, render_candidate
+    from id2face_core.stages import read_rendering, render_candidate, wished_expression
+
+    wish = wished_expression(source, wanted)
 
     def attempt(one: Candidates) -> tuple[float, Reading, NewFace]:
         stop_if_interrupted()
-        new = render_candidate(parts, one, window=window)
+        new = replace(render_candidate(parts, one, window=window), wish=wish)
         reading = read_rendering(parts, new)
         return fault(parts, source, wanted, reading, limit=PRESET.limit, kept=identity.kept), reading, new
 

@@ -44,7 +44,7 @@ def paste_frame(
     from id2face_core.stages import paste
 
     def one(made: Recomposed, source: SourceFace, under: np.ndarray) -> Composite:
-        done = paste(under, source, made.new, options, np.random.default_rng(made.grain_seed), heads)
+        done = paste(parts, under, source, made.new, options, np.random.default_rng(made.grain_seed), heads)
         keep_unlike(parts, source, made.new, done.picture, LIMIT)
         return done
 
@@ -182,7 +182,10 @@ class Redact(io.ComfyNode):
             search_aliases=["blur faces", "censor", "pixelate", "black box", "hide face"],
             inputs=[
                 io.Image.Input("image", tooltip="Pictures or the frames of a clip."),
-                io.Combo.Input("policy", options=["fill", "blur"], default="fill", tooltip="One colour, or five blocks across."),
+                io.Combo.Input(
+                    "policy", options=["fill", "blur"], default="fill",
+                    tooltip="Drawn on from what surrounds it, or five blocks across.",
+                ),
                 FacesType.Input("faces", optional=True, tooltip="From Detect & Align Faces; without, all faces are found here."),
                 io.Mask.Input("mask", optional=True, tooltip="Cover what is masked instead of faces."),
                 ModelType.Input("model", optional=True, tooltip=MODEL_TOOLTIP),

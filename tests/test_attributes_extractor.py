@@ -9,10 +9,11 @@ import pytest
 import torch
 
 import id2face_core
-from id2face_core.attributes.extractor import AttributeExtractor, skin_colours
-from id2face_core.attributes.networks import BlendshapeNetwork, PersonNetwork
+from id2face_core.attributes.extractor import MOST, AttributeExtractor, skin_colours
+from id2face_core.attributes.geometry import close_points
+from id2face_core.attributes.networks import BlendshapeNetwork, ExpressionNetwork, PersonNetwork
 from id2face_core.attributes.vector import ATTRIBUTES, group_slice, index
-from id2face_core.errors import FaceRejectedError
+from id2face_core.errors import FaceRejectedError, ShapeError
 from id2face_core.faces.types import Mesh
 
 POINTS5 = np.array([[60, 70], [140, 70], [100, 110], [70, 150], [130, 150]], dtype=np.float32)
@@ -21,14 +22,17 @@ POINTS5 = np.array([[60, 70], [140, 70], [100, 110], [70, 150], [130, 150]], dty
 def _mesh() -> Mesh:
     rng = np.random.default_rng(0)
     points = np.concatenate([rng.uniform(50, 150, (468, 2)), rng.normal(size=(468, 1)) * 20], axis=1)
-    return Mesh(points.astype(np.float32), rng.uniform(60, 140, (2, 5, 2)).astype(np.float32), 1.0)
+    irises, lids = (rng.uniform(60, 140, (2, count, 2)).astype(np.float32) for count in (5, 71))
+    return Mesh(points.astype(np.float32), irises, 1.0, lids)
 
 
 def _tiny() -> AttributeExtractor:
     torch.manual_seed(0)
     shapes = BlendshapeNetwork(width=8)
     shapes.canonical.copy_(torch.randn(468, 3))
-    return AttributeExtractor(shapes, PersonNetwork(widths=(4, 4, 8, 8)))
+    close = ExpressionNetwork(width=8)
+    close.basis.copy_(torch.randn(52, 468, 3))
+    return AttributeExtractor(shapes, PersonNetwork(widths=(4, 4, 8, 8)), close)
 
 
 def test_vector_is_finite_and_within_its_units() -> None:
@@ -46,6 +50,36 @@ def test_a_mesh_that_is_not_finite_is_rejected() -> None:
     irises[0] = np.nan
     with pytest.raises(FaceRejectedError):
         extractor.extract(np.zeros((200, 200, 3), np.uint8), POINTS5, Mesh(mesh.points, irises, 1.0))
+
+
+def test_a_closer_look_gives_blendshapes_and_needs_lids() -> None:
+    extractor, mesh = _tiny(), _mesh()
+    seen = extractor.expression(mesh)
+    assert seen.shape == (52,) and 0 <= seen.min() and seen.max() <= 1
+    with pytest.raises(ShapeError):
+        extractor.expression(Mesh(mesh.points, mesh.irises, 1.0))
+
+
+def test_the_closer_look_does_not_hang_on_place_size_and_roll() -> None:
+    mesh, turn = _mesh(), np.array([[0.0, -1.0], [1.0, 0.0]])
+    assert mesh.lids is not None
+    moved = close_points(np.concatenate([3 * mesh.points[:, :2] @ turn.T + 7, 3 * mesh.points[:, 2:]], axis=1),
+                         3 * mesh.irises @ turn.T + 7, 3 * mesh.lids @ turn.T + 7)  # fmt: skip
+    np.testing.assert_allclose(moved, close_points(mesh.points, mesh.irises, mesh.lids), atol=1e-4)
+
+
+def test_a_bend_is_linear_turns_with_the_head_and_grows_with_the_face() -> None:
+    extractor, mesh = _tiny(), _mesh()
+    change = np.zeros(52)
+    change[[3, 7]] = 0.2, -0.1
+    bend = extractor.bend(mesh, change)
+    np.testing.assert_allclose(extractor.bend(mesh, 2 * change), 2 * bend, rtol=1e-5)
+    np.testing.assert_allclose(extractor.bend(mesh, 1000 * change), extractor.bend(mesh, np.sign(change) * MOST), rtol=1e-5)
+    turn = np.array([[0.0, -1.0], [1.0, 0.0]])
+    points = mesh.points.copy()
+    points[:, :2] = 3 * points[:, :2] @ turn.T
+    points[:, 2] *= 3
+    np.testing.assert_allclose(extractor.bend(Mesh(points, mesh.irises, 1.0), change), 3 * bend @ turn.T, rtol=1e-3, atol=1e-2)
 
 
 def test_skin_of_an_even_picture_is_its_colour() -> None:

@@ -24,10 +24,17 @@ def test_the_box_is_covered_and_the_rest_is_left(policy: str, box: tuple[float, 
     assert set(np.unique(mask)) <= {0.0, 1.0}
 
 
-@pytest.mark.parametrize("box", BOXES)
-def test_a_fill_holds_one_colour(box: tuple[float, ...]) -> None:
-    out, mask = redact(PICTURE, np.array(box), "fill")
-    assert len(np.unique(out[mask == 1], axis=0)) == 1
+def test_a_fill_goes_on_from_its_surroundings() -> None:
+    ramp = np.broadcast_to(np.linspace(40, 200, 160).astype(np.uint8)[None, :, None], PICTURE.shape).copy()
+    broken = ramp.copy()
+    broken[30:80, 40:80] = PICTURE[30:80, 40:80]
+    out, mask = redact(broken, np.array(BOXES[0]), "fill")
+    inside = np.abs(out.astype(int) - ramp)[mask == 1]
+    assert inside.max() < 25 and np.abs(np.diff(out.astype(int), axis=1)).max() < 12
+
+
+def test_a_fill_without_surroundings_is_grey() -> None:
+    assert (redact(PICTURE, np.array(UNKNOWN[0]), "fill")[0] == 127).all()
 
 
 def test_a_fill_says_nothing_about_the_face() -> None:

@@ -24,7 +24,7 @@ from id2face_core.training.features import read_features
 from id2face_core.training.readers import render
 from id2face_core.training.synthesize import draw_codes
 from id2face_core.training.tables import attributes_of
-from id2face_core.training.teachers import BatchTeacher, BundledRecogniser, bundled_networks
+from id2face_core.training.teachers import BatchTeacher, BundledRecogniser, bundled_expression, bundled_networks
 
 RNG = np.random.default_rng(5)
 
@@ -91,7 +91,7 @@ def test_a_face_is_measured_as_the_pipeline_does(
         seen = pictures(rendered)
         attributes = pictures.attributes(seen)
     assert (seen.score > 0).all()
-    extractor, teacher = AttributeExtractor(*bundled_networks()), BundledRecogniser()
+    extractor, teacher = AttributeExtractor(*bundled_networks(), bundled_expression()), BundledRecogniser()
     network = MeshNetwork.from_folder(model_dir / "landmarks")
     for i, pixels in enumerate(reader.pixels(rendered)):
         mesh: Mesh = network.fit(pixels, NOMINAL_POINTS - WINDOW_ORIGIN)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -75,7 +76,12 @@ def test_real_faces_of_people_with_several_pictures_come_first(tmp_path: Path, m
         (tmp_path / f"faces/utkface_adult/{i}.jpg").write_bytes(b"")
     (tmp_path / "faces/utkface_adult.csv").write_text(f"file,group_foamliu,{points},overlap_eval\n{rows}")
     seen: list[str] = []
-    monkeypatch.setattr(features, "_measure_real", lambda teacher, faces, target: seen.extend(f.name for f in faces) or 0)
+
+    def measure(teacher: str, expression: str | None, faces: list[Any], target: Path) -> int:
+        seen.extend(f.name for f in faces)
+        return 0
+
+    monkeypatch.setattr(features, "_measure_real", measure)
     features.measure_set(tmp_path / "out", tmp_path, "bundled")
     assert set(seen[:3]) == {"0.jpg", "3.jpg", "6.jpg"} and len(seen) == 9
     assert SHARD * (112 * 112 * 3 + 7 * 7 * 128 * 2 + 468 * 3 * 4 + 1024) <= 16 * 2**20

@@ -8,33 +8,35 @@ import numpy as np
 import torch
 
 from ..colour import rgb_to_lab
-from ..errors import FaceRejectedError
+from ..errors import FaceRejectedError, ShapeError
 from ..faces.alignment import arcface_matrix, transform_points, warp
 from ..faces.types import Mesh
-from .geometry import gaze_offset, head_pose, normalised_points
-from .networks import BlendshapeNetwork, PersonNetwork
+from .geometry import close_points, gaze_offset, head_pose, head_rotations, mesh_sizes, normalised_points
+from .networks import BlendshapeNetwork, ExpressionNetwork, PersonNetwork
 from .vector import ATTRIBUTES
 
 # Corners of the skin patches on the mesh, in the order of `vector.PATCHES`.
 PATCH_POINTS = ((151, 108, 337, 9), (50, 101, 205, 36), (280, 330, 425, 266), (200, 208, 428, 199))
 PATCH_GRID = np.stack(np.meshgrid(np.linspace(0.15, 0.85, 6), np.linspace(0.15, 0.85, 6)), axis=-1).reshape(-1, 2)
 CROP = 112
+MOST = 0.5  # further than this no blendshape is bent: a shut mouth has no teeth to show
 
 
 class AttributeExtractor:
     """Reads pose, gaze, expression, age, sex, glasses, skin and light."""
 
-    def __init__(self, blendshapes: BlendshapeNetwork, person: PersonNetwork) -> None:
-        self.blendshapes, self.person = blendshapes.eval(), person.eval()
+    def __init__(self, blendshapes: BlendshapeNetwork, person: PersonNetwork, expression: ExpressionNetwork) -> None:
+        self.blendshapes, self.person, self.close = blendshapes.eval(), person.eval(), expression.eval()
         self.canonical = blendshapes.canonical.double().numpy()
 
     @classmethod
     def from_folder(cls, folder: Path) -> AttributeExtractor:
-        """Load `blendshapes/` and `person/` of the folder of attribute networks."""
+        """Load `blendshapes/`, `person/` and `expression/` of the folder of attribute networks."""
         folder = Path(folder)
         return cls(
             BlendshapeNetwork.from_pretrained(folder / "blendshapes").float(),
             PersonNetwork.from_pretrained(folder / "person").float(),
+            ExpressionNetwork.from_pretrained(folder / "expression").float(),
         )
 
     @torch.inference_mode()
@@ -62,6 +64,34 @@ class AttributeExtractor:
         if values.shape != (len(ATTRIBUTES),) or not np.isfinite(values).all():
             raise FaceRejectedError("attributes", "an attribute could not be measured")
         return values
+
+    @torch.inference_mode()
+    def expression(self, mesh: Mesh) -> np.ndarray:
+        """Blendshapes float32 [52], seen more closely than by `extract`, whose values are what the recomposer has learnt from.
+
+        Raises:
+            ShapeError: a mesh without lids.
+        """
+        if mesh.lids is None:
+            raise ShapeError("the mesh has no lids; take one that MeshNetwork.fit gave")
+        values: np.ndarray = self.close(torch.from_numpy(close_points(mesh.points, mesh.irises, mesh.lids))[None])[0].numpy()
+        return values
+
+    def bend(self, mesh: Mesh, change: np.ndarray) -> np.ndarray:
+        """How the points of a mesh would have to move for its expression to become another.
+
+        Args:
+            change: of the blendshapes, [52]. A linear map: it knows how people on average move between two expressions, and
+                leaves what makes the face somebody's where it is.
+
+        Returns:
+            [468, 2] in pixels of the mesh's picture.
+        """
+        shapes = torch.from_numpy(np.clip(change, -MOST, MOST)).float()
+        points = torch.from_numpy(mesh.points).double()[None]
+        rotation = head_rotations(points, torch.from_numpy(self.canonical))[0]
+        moved = torch.einsum("k,kpd->pd", shapes, self.close.basis).double() @ rotation.T
+        return (mesh_sizes(points) * moved[:, :2]).numpy()
 
 
 def skin_colours(crop: np.ndarray, points: np.ndarray) -> np.ndarray:

@@ -35,15 +35,25 @@ def head_poses(points: Tensor, canonical: Tensor) -> Tensor:
     Returns:
         [B, 3]: yaw (positive: looks to the viewer's right), pitch (positive: up), roll (positive: clockwise), degrees.
     """
-    p, c = points - points.mean(dim=1, keepdim=True), (canonical - canonical.mean(dim=0)).to(points)
-    u, _, vt = torch.linalg.svd(c.T @ p)
-    sign = torch.ones_like(u[:, 0])
-    sign[:, 2] = torch.det(u @ vt).detach().sign()
-    rotation = vt.mT @ (sign[..., None] * u.mT)  # canonical -> observed
+    rotation = head_rotations(points, canonical)
     forward, right = -rotation[..., 2], rotation[..., 0]
     yaw = torch.atan2(forward[:, 0], -forward[:, 2])
     pitch = torch.atan2(-forward[:, 1], torch.hypot(forward[:, 0], forward[:, 2]))
     return torch.rad2deg(torch.stack((yaw, pitch, torch.atan2(right[:, 1], right[:, 0])), dim=1))
+
+
+def head_rotations(points: Tensor, canonical: Tensor) -> Tensor:
+    """Rotations [B, 3, 3] that take the canonical mesh [468, 3] onto meshes [B, 468, 3], see `head_poses`."""
+    p, c = points - points.mean(dim=1, keepdim=True), (canonical - canonical.mean(dim=0)).to(points)
+    u, _, vt = torch.linalg.svd(c.T @ p)
+    sign = torch.ones_like(u[:, 0])
+    sign[:, 2] = torch.det(u @ vt).detach().sign()
+    return vt.mT @ (sign[..., None] * u.mT)
+
+
+def mesh_sizes(points: Tensor) -> Tensor:
+    """Root mean square distance of the points of meshes [B, 468, 3] from their middle. [B]."""
+    return (points - points.mean(dim=1, keepdim=True)).square().sum(dim=2).mean(dim=1).sqrt()
 
 
 def gaze_offset(mesh: Mesh) -> np.ndarray:
@@ -87,3 +97,23 @@ def blendshape_points(points: Tensor, irises: Tensor) -> Tensor:
     cos, sin = turn[..., None, 0], turn[..., None, 1]
     x, y = chosen[..., 0] * cos + chosen[..., 1] * sin, -chosen[..., 0] * sin + chosen[..., 1] * cos
     return (torch.stack((x, y), dim=-1) / size).flatten(-2)
+
+
+def close_points(points: np.ndarray, irises: np.ndarray, lids: np.ndarray) -> np.ndarray:
+    """`normalised_points`, and the contours of lids and brows in each eye's own axes and widths.
+
+    Args:
+        points: [..., 468, 3]; irises: [..., 2, 5, 2]; lids: [..., 2, 71, 2].
+
+    Returns:
+        float32 [..., 576].
+    """
+    parts = [normalised_points(points, irises)]
+    for eye, (first, second) in enumerate(EYE_CORNERS):
+        a, b = points[..., first, :2], points[..., second, :2]
+        width = np.linalg.norm(b - a, axis=-1)[..., None, None]
+        axis = (b - a)[..., None, :] / np.maximum(width, 1e-6)
+        away = (lids[..., eye, :, :] - ((a + b) / 2)[..., None, :]) / np.maximum(width, 1e-6)
+        across = np.stack([-axis[..., 1], axis[..., 0]], axis=-1)
+        parts.append(np.stack([(away * axis).sum(axis=-1), (away * across).sum(axis=-1)], axis=-1).reshape(*away.shape[:-2], -1))
+    return np.concatenate(parts, axis=-1).astype(np.float32)

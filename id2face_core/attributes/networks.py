@@ -8,7 +8,22 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
 
-class BlendshapeNetwork(ModelMixin, ConfigMixin):
+class _PointsNetwork(ModelMixin, ConfigMixin):
+    """Normalised points [B, N] -> values in 0..1 [B, M]: a linear part, which carries most of it, and what bends it."""
+
+    centre: Tensor
+    spread: Tensor
+
+    def raw(self, points: Tensor) -> Tensor:
+        """Without the limits, for training."""
+        x = (points - self.centre) / self.spread
+        return self.linear(x) + self.layers(x)
+
+    def forward(self, points: Tensor) -> Tensor:
+        return self.raw(points).clamp(0, 1)
+
+
+class BlendshapeNetwork(_PointsNetwork):
     """Normalised mesh points [B, 292] -> 52 blendshapes [B, 52] in 0..1. Also holds the canonical mesh [468, 3]."""
 
     @register_to_config
@@ -22,14 +37,6 @@ class BlendshapeNetwork(ModelMixin, ConfigMixin):
         self.layers = nn.Sequential(nn.Linear(inputs, width), nn.GELU(), nn.Linear(width, width), nn.GELU(), outlet)
         nn.init.zeros_(outlet.weight)
         nn.init.zeros_(outlet.bias)
-
-    def raw(self, points: Tensor) -> Tensor:
-        """Without the limits, for training."""
-        x = (points - self.centre) / self.spread
-        return self.linear(x) + self.layers(x)
-
-    def forward(self, points: Tensor) -> Tensor:
-        return self.raw(points).clamp(0, 1)
 
 
 class _Stage(nn.Module):
@@ -46,6 +53,29 @@ class _Stage(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.down(x)
         return x + self.residual(x)
+
+
+class ExpressionNetwork(_PointsNetwork):
+    """A closer look: mesh points and the contours of lids and brows [B, 576], see `geometry.close_points`, -> 52 blendshapes.
+
+    Also holds the way back, `basis` [52, 468, 3]: how the points of a mesh without pose, of size 1, move on average with each
+    blendshape.
+    """
+
+    @register_to_config
+    def __init__(self, inputs: int = 576, outputs: int = 52, width: int = 384, dropout: float = 0.2) -> None:
+        super().__init__()
+        self.register_buffer("centre", torch.zeros(inputs))
+        self.register_buffer("spread", torch.ones(inputs))
+        self.register_buffer("basis", torch.zeros(outputs, 468, 3))
+        self.linear = nn.Linear(inputs, outputs)
+        outlet = nn.Linear(width, outputs)
+        self.layers = nn.Sequential(
+            nn.Linear(inputs, width), nn.GELU(), nn.Dropout(dropout), nn.Linear(width, width), nn.GELU(), nn.Dropout(dropout),
+            outlet,
+        )  # fmt: skip
+        nn.init.zeros_(outlet.weight)
+        nn.init.zeros_(outlet.bias)
 
 
 class PersonNetwork(ModelMixin, ConfigMixin):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from torch import Tensor
+
 from ..errors import ConfigError
 
 BLENDSHAPES: tuple[str, ...] = (
@@ -33,6 +35,14 @@ def index(name: str) -> int:
         return ATTRIBUTES.index(name)
     except ValueError:
         raise ConfigError(f"attribute {name!r} is unknown; see id2face_core.attributes.vector.ATTRIBUTES") from None
+
+
+def with_groups(vector: Tensor, other: Tensor, *groups: str) -> Tensor:
+    """A vector [..., A] with some of its groups taken from another one."""
+    out = vector.clone()
+    for group in groups:
+        out[..., group_slice(group)] = other[..., group_slice(group)]
+    return out
 
 
 def group_slice(group: str) -> slice:

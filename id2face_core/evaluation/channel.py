@@ -5,6 +5,7 @@ Otherwise the new faces would be nobody only because the identity does not reach
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -41,8 +42,8 @@ def put_back(parts: Any, sample: Sample, preset: Preset, seed: int) -> Outcome:
         source = read_face(parts, sample.picture, known_face(sample))
         latent = identity_latent(parts, source.embedding)
         drawn = draw_candidates(parts, latent[None], source.attributes, generator, steps=preset.steps)
-        new = render_candidate(parts, drawn)
-        made = paste(sample.picture, source, new, ComposeOptions(region=preset.region), np.random.default_rng(seed))
+        new = replace(render_candidate(parts, drawn), wish=source.expression)
+        made = paste(parts, sample.picture, source, new, ComposeOptions(region=preset.region), np.random.default_rng(seed))
     except FaceRejectedError as error:
         return Outcome(sample, "withheld", error.reason, None, np.zeros(sample.picture.shape[:2], np.float32), None)
     return Outcome(sample, "anonymized", "", made.picture, made.mask, new.rendering)

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from ..attributes.geometry import BLENDSHAPE_POINTS
 from ..audit.readings import sharpness
 from ..audit.utility import derangement
 from ..errors import AssetMissingError
-from ..faces.alignment import arcface_matrix, invert, transform_points, warp
+from ..faces.alignment import arcface_matrix, warp
 from ..faces.landmarks import roi_matrix
+from ..training.teachers import CloseReader
 from .expression import kept_openings, openings
 from .outcomes import Outcome
 
@@ -41,23 +41,22 @@ class Reading:
 
 
 class FaceReader:
-    """Reads a face with networks that are no part of the product: FSA-Net, MediaPipe's 478 points and blendshapes."""
+    """Reads a face with networks that are no part of the product: FSA-Net, MediaPipe's 478 points and blendshapes.
+
+    The product's expression network learnt from the latter two, so its blendshapes are judged by its teacher.
+    """
 
     def __init__(self, data_dir: Path) -> None:
         import onnxruntime
-        from ai_edge_litert.interpreter import Interpreter
 
         folder = Path(data_dir) / "weights"
-        pose, marks = sorted((folder / "pose").glob("fsanet-*.onnx")), folder / "landmarks"
-        if not pose or not (marks / "face_blendshapes.tflite").exists():
-            raise AssetMissingError(f"{folder} lacks pose/fsanet-*.onnx or landmarks/*.tflite")
+        pose = sorted((folder / "pose").glob("fsanet-*.onnx"))
+        if not pose:
+            raise AssetMissingError(f"{folder} lacks pose/fsanet-*.onnx")
+        self._close = CloseReader(folder / "landmarks")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         self._pose = [onnxruntime.InferenceSession(str(p), options, providers=["CPUExecutionProvider"]) for p in pose]
-        self._points: Any = Interpreter(model_path=str(marks / "face_landmarks_detector.tflite"), num_threads=1)
-        self._shapes: Any = Interpreter(model_path=str(marks / "face_blendshapes.tflite"), num_threads=1)
-        for net in (self._points, self._shapes):
-            net.allocate_tensors()
         self._known: dict[bytes, Reading] = {}
 
     def read(self, picture: np.ndarray, points: np.ndarray) -> Reading:
@@ -68,30 +67,11 @@ class FaceReader:
         return self._known[key]
 
     def _read(self, picture: np.ndarray, points: np.ndarray) -> Reading:
-        mesh = self._fit(picture, points)
+        mesh = self._close.fit(picture, points)
         return Reading(
-            self._read_pose(picture, points), self._read_shapes(mesh), gaze_degrees(mesh),
+            self._read_pose(picture, points), self._close.shapes(mesh), gaze_degrees(mesh),
             skin_lab(picture, mesh), sharpness(picture, points), openings(mesh),
         )  # fmt: skip
-
-    def _fit(self, picture: np.ndarray, points: np.ndarray) -> np.ndarray:
-        eyes, mouth = points[:2].mean(axis=0), points[3:].mean(axis=0)
-        side = 4.0 * max(float(np.linalg.norm(mouth - eyes)), float(np.linalg.norm(points[1] - points[0])))
-        across = points[1] - points[0]
-        matrix = roi_matrix(eyes + 0.45 * (mouth - eyes), side, float(np.arctan2(across[1], across[0])), 256)
-        crop = warp(picture, matrix, 256).astype(np.float32)[None] / 255
-        self._points.set_tensor(self._points.get_input_details()[0]["index"], crop)
-        self._points.invoke()
-        outputs = [self._points.get_tensor(d["index"]).ravel() for d in self._points.get_output_details()]
-        flat = next(o for o in outputs if o.size == 478 * 3).reshape(478, 3)[:, :2]
-        return transform_points(flat.astype(np.float64), invert(matrix))
-
-    def _read_shapes(self, mesh: np.ndarray) -> np.ndarray:
-        chosen = mesh[BLENDSHAPE_POINTS][None].astype(np.float32)
-        self._shapes.set_tensor(self._shapes.get_input_details()[0]["index"], chosen)
-        self._shapes.invoke()
-        shapes: np.ndarray = self._shapes.get_tensor(self._shapes.get_output_details()[0]["index"]).ravel().copy()
-        return shapes
 
     def _read_pose(self, picture: np.ndarray, points: np.ndarray) -> np.ndarray:
         scale = float(np.sqrt(np.linalg.det(arcface_matrix(points)[:, :2])))

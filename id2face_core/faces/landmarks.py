@@ -104,8 +104,9 @@ class MeshNetwork:
             roll = _roll(points[33, :2], points[263, :2])
         if score < MIN_SCORE:
             raise FaceRejectedError("no_mesh", f"face score {score:.2f} is below {MIN_SCORE}")
-        irises = np.stack([self._fit_iris(picture, points, eye) for eye in (0, 1)])
-        return Mesh(points.astype(np.float32), irises.astype(np.float32), score)
+        eyes = [self._fit_eye(picture, points, eye) for eye in (0, 1)]
+        irises, lids = (np.stack(part).astype(np.float32) for part in zip(*eyes, strict=True))
+        return Mesh(points.astype(np.float32), irises, score, lids)
 
     def _fit_once(self, picture: np.ndarray, centre: np.ndarray, side: float, roll: float) -> tuple[np.ndarray, float]:
         matrix = roi_matrix(centre, side, roll, MESH_SIDE)
@@ -116,11 +117,12 @@ class MeshNetwork:
         depth = landmarks[:, 2:] * (side / MESH_SIDE)
         return np.concatenate([flat, depth], axis=1), 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, logit))))
 
-    def _fit_iris(self, picture: np.ndarray, points: np.ndarray, eye: int) -> np.ndarray:
+    def _fit_eye(self, picture: np.ndarray, points: np.ndarray, eye: int) -> list[np.ndarray]:
+        """Iris [5, 2], contours of lids and brow [71, 2]."""
         first, second = (points[i, :2] for i in EYE_CORNERS[eye])
         side = EYE_SCALE * float(np.linalg.norm(second - first))
         mirror = eye == 1  # the network knows one side only
         matrix = roi_matrix((first + second) / 2, max(side, 4.0), _roll(first, second), IRIS_SIDE, mirror)
         outputs = self._iris(warp(picture, matrix, IRIS_SIDE))
-        iris = next(o for o in outputs if o.size == 15).reshape(5, 3)
-        return transform_points(iris[:, :2].astype(np.float64), invert(matrix))
+        found = [next(o for o in outputs if o.size == 3 * count).reshape(count, 3) for count in (5, 71)]
+        return [transform_points(points[:, :2].astype(np.float64), invert(matrix)) for points in found]

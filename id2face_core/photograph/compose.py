@@ -74,6 +74,7 @@ def compose(
     occluder: SoftMask | None = None,
     person: SoftMask | None = None,
     rendering_person: SoftMask | None = None,
+    bend: np.ndarray | None = None,
     neighbours: Sequence[Neighbour] = (),
 ) -> Composite:
     """Replace one face.
@@ -85,6 +86,7 @@ def compose(
         occluder: what is in front of the face and stays; see `faces.occlusion`.
         person: the people in the picture; rendering_person: the person in the rendering, so that nothing of its
             background gets in. See `faces.person`. Region `head` is an ellipse unless it has both.
+        bend: [468, 2], how the rendering's mesh moves in its own pixels, see `attributes.extractor.AttributeExtractor.bend`.
         neighbours: the other faces in the picture, whose heads stay as they are.
 
     Raises:
@@ -95,7 +97,7 @@ def compose(
     points, width = source_mesh.points[:, :2].astype(np.float64), face_width(source_mesh.points)
     cut = slice(box.y0, box.y1), slice(box.x0, box.x1)
     source = picture[cut].astype(np.float32)
-    where = backward_map(rendering_mesh, source_mesh, box, options.move_gaze)
+    where = backward_map(rendering_mesh, source_mesh, box, options.move_gaze, bend)
     new, body = where.sample(rendering).clip(0, 255), None
     if rendering_person is not None:
         body = where.sample(rounded(rendering_person.window(0, 0, *rendering.shape[1::-1]))[..., None], "zeros")[..., 0].clip(

@@ -6,8 +6,10 @@ import numpy as np
 from PIL import Image
 
 from ..errors import ConfigError
+from .blend import spread
 
 GROW = 0.45  # the box is enlarged by so much of its size on each side: hair, ears and chin go too
+RING, GREY = 3, 127  # pixels around a cover that a fill is drawn on from, at least; what it is without any
 BLOCKS = 5  # a blurred face keeps at most so many blocks across
 
 
@@ -18,7 +20,8 @@ def redact(picture: np.ndarray, box: np.ndarray, policy: str = "fill") -> tuple[
         picture: uint8 [H, W, 3]; not changed.
         box: x0 y0 x1 y1 in pixels, may lie partly outside. A box that is not finite or is empty covers the whole
             picture: nothing is known about where the face is.
-        policy: "fill" (one colour, from outside the cover where there is any) or "blur" (5 blocks across).
+        policy: "fill" (what surrounds the cover, drawn on smoothly into it; grey without surroundings) or "blur" (5 blocks
+            across).
 
     Returns:
         (picture, mask float32 [H, W] of 0 and 1).
@@ -36,10 +39,20 @@ def redact(picture: np.ndarray, box: np.ndarray, policy: str = "fill") -> tuple[
         coarse = image.resize((across, down), Image.Resampling.BOX)
         out[y0:y1, x0:x1] = np.asarray(coarse.resize(image.size, Image.Resampling.BICUBIC))
     else:
-        around = slice(max(0, y0 - 3), y1 + 3), slice(max(0, x0 - 3), x1 + 3)
-        ring = picture[around][mask[around] == 0]
-        out[y0:y1, x0:x1] = np.median(ring, axis=0).astype(np.uint8) if len(ring) else 127
+        out[y0:y1, x0:x1] = _drawn_on(picture, mask, x0, y0, x1, y1)
     return out, mask
+
+
+def _drawn_on(picture: np.ndarray, mask: np.ndarray, x0: int, y0: int, x1: int, y1: int) -> np.ndarray | int:
+    """The box as its surroundings would go on: of what it holds nothing is looked at."""
+    ring = max(RING, round(0.1 * min(x1 - x0, y1 - y0)))
+    top, left = max(0, y0 - ring), max(0, x0 - ring)
+    around = slice(top, y1 + ring), slice(left, x1 + ring)
+    outside = 1 - mask[around]
+    if not outside.any():
+        return GREY
+    filled = spread(picture[around], outside)
+    return np.clip(np.rint(filled), 0, 255).astype(np.uint8)[y0 - top : y1 - top, x0 - left : x1 - left]
 
 
 def _grown(box: np.ndarray, width: int, height: int) -> tuple[int, int, int, int]:

@@ -140,13 +140,17 @@ class BackwardMap:
         return out[0].permute(1, 2, 0).numpy()
 
 
-def backward_map(mesh: Mesh, source: Mesh, box: Box, move_gaze: bool = True) -> BackwardMap:
+def backward_map(
+    mesh: Mesh, source: Mesh, box: Box, move_gaze: bool = True, bend: np.ndarray | None = None
+) -> BackwardMap:
     """The map from a window of the photograph to the rendering.
 
     Args:
         mesh: of the rendering; source: of the photograph. move_gaze: the eyes look to where the source's do.
+        bend: [468, 2], how the points of the rendering move before they are brought onto the source, in its pixels.
     """
-    targets = _with_rings(target_points(source.points[:, :2].astype(np.float64), mesh.points[:, :2].astype(np.float64)))
+    shape = mesh.points[:, :2].astype(np.float64)
+    targets = _with_rings(target_points(source.points[:, :2].astype(np.float64), shape if bend is None else shape + bend))
     origins = _with_rings(mesh.points[:, :2].astype(np.float64))
     height, width = box.shape
     xs, ys = (np.linspace(0, n - 1, NODES) for n in (width, height))

@@ -7,11 +7,12 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from ..attributes.geometry import normalised_points
-from ..attributes.networks import BlendshapeNetwork, PersonNetwork
+from ..attributes.geometry import close_points, head_poses, head_rotations, mesh_sizes, normalised_points
+from ..attributes.networks import BlendshapeNetwork, ExpressionNetwork, PersonNetwork
 from .loop import seeded
 from .table import HELD_OUT_EVERY
 
+READING_NOISE = 0.03  # of a blendshape, as standard deviation: two readings of one face differ by about as much
 AGE_CENTRE, AGE_UNIT = 40.0, 20.0  # of `PersonNetwork.logits`
 
 
@@ -21,6 +22,27 @@ def canonical_mesh(points: np.ndarray) -> np.ndarray:
     centred = centred / np.sqrt(np.square(centred).sum(axis=2).mean(axis=1))[:, None, None]
     nose, sides = centred[:, 1, 0], (centred[:, 234, 0] + centred[:, 454, 0]) / 2
     return centred[np.abs(nose - sides) < 0.1].mean(axis=0)
+
+
+@torch.no_grad()
+def expression_basis(points: np.ndarray, shapes: Tensor, canonical: Tensor) -> Tensor:
+    """How mesh points move with each blendshape, `ExpressionNetwork.basis`: ridge regression, poses as further regressors.
+
+    Args:
+        points: [N, 468, 3]; shapes: [N, 52], read off them; canonical: [468, 3].
+
+    Returns:
+        [52, 468, 3]; next to 0 for blendshapes that vary less than their reading is noisy.
+    """
+    meshes, canonical = torch.from_numpy(points).double(), canonical.double()
+    upright = (meshes - meshes.mean(dim=1, keepdim=True)) @ head_rotations(meshes, canonical)
+    y = (upright / mesh_sizes(meshes)[:, None, None]).flatten(1)
+    yaw, pitch = (head_poses(meshes, canonical)[:, :2] / 20).unbind(dim=1)
+    x = torch.cat((shapes.double(), torch.stack((yaw, pitch, yaw**2, pitch**2, yaw * pitch), dim=1)), dim=1)
+    x = x - x.mean(dim=0)
+    noise = READING_NOISE**2 * len(x) * torch.eye(x.shape[1], dtype=x.dtype)
+    slope = torch.linalg.solve(x.T @ x + noise, x.T @ (y - y.mean(dim=0)))
+    return slope[: shapes.shape[1]].reshape(shapes.shape[1], *points.shape[1:]).float()
 
 
 class BlendshapeTask:
@@ -57,8 +79,47 @@ class BlendshapeTask:
         return float((1 - error / y[:, varying].var(dim=0)).mean())
 
 
+class ExpressionTask:
+    """52 blendshapes, as a closer teacher sees them.
+
+    points [N, 468, 3], irises [N, 2, 5, 2], lids [N, 2, 71, 2], targets [N, 52]; held: bool [N], rows that only test.
+    """
+
+    name = "expression"
+
+    def __init__(
+        self, points: np.ndarray, irises: np.ndarray, lids: np.ndarray, targets: np.ndarray, held: np.ndarray, width: int = 384,
+        device: torch.device | None = None, seed: int = 0,
+    ) -> None:  # fmt: skip
+        x, y = torch.from_numpy(close_points(points, irises, lids)), torch.from_numpy(targets).float()
+        with seeded(seed):
+            self.model = ExpressionNetwork(x.shape[1], y.shape[1], width)
+        out = torch.from_numpy(held)
+        self.model.centre.copy_(x[~out].mean(dim=0))
+        self.model.spread.copy_(x[~out].std(dim=0).clamp_min(1e-3))
+        _fit_linear(self.model, x[~out], y[~out])
+        self.model.basis.copy_(expression_basis(points[~held], y[~out], torch.from_numpy(canonical_mesh(points))))
+        self._scale = y.std(dim=0).clamp_min(0.02).to(device)
+        self._x, self._y, self._test = x[~out].to(device), y[~out].to(device), (x[out], y[out])
+
+    def losses(self, batch: int, rng: Generator) -> dict[str, Tensor]:
+        i = torch.randint(len(self._x), (batch,), generator=rng, device=rng.device)
+        noise = torch.randn(batch, self._x.shape[1], generator=rng, device=rng.device)
+        out = self.model.raw(self._x[i] + 0.02 * self.model.spread * noise).float()
+        return {"shapes": F.smooth_l1_loss(out / self._scale, self._y[i] / self._scale, beta=0.5)}
+
+    @torch.no_grad()
+    def figures(self) -> dict[str, float]:
+        """On rows that were held out: R², mean of all outputs that vary, and the mean absolute error."""
+        x, y = self._test
+        error = self.model.cpu().eval()(x) - y
+        varying = y.std(dim=0) > 0.02
+        r2 = 1 - error[:, varying].square().mean(dim=0) / y[:, varying].var(dim=0)
+        return {"r2": float(r2.mean()), "error": float(error.abs().mean())}
+
+
 @torch.no_grad()
-def _fit_linear(model: BlendshapeNetwork, x: Tensor, y: Tensor, ridge: float = 100.0) -> None:
+def _fit_linear(model: BlendshapeNetwork | ExpressionNetwork, x: Tensor, y: Tensor, ridge: float = 100.0) -> None:
     """Ridge regression as the start of the linear part."""
     z = ((x - model.centre) / model.spread).double()
     mean = y.double().mean(dim=0)

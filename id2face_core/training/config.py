@@ -53,6 +53,7 @@ class TeacherConfig:
 
     recogniser: str = "foamliu"
     blendshapes: str = "mediapipe"
+    expression: str = "mediapipe"
     person: str = "labels"
 
 
@@ -77,15 +78,17 @@ class SynthesizeConfig:
 
 @dataclass(frozen=True)
 class AttributesConfig:
-    """Networks of the attribute vector. person_widths: channels of the person network.
+    """Networks of the attribute vector, and of expressions. person_widths: channels of the person network.
 
     keep: the package's networks are taken as they are, and only the tables are made.
     """
 
     share: float = 0.15
     blendshapes: Optimisation = Optimisation(0.15, 512, 1e-3, 1e-4)
-    person: Optimisation = Optimisation(0.6, 64, 2e-3, 0.05)
+    expression: Optimisation = Optimisation(0.15, 256, 1e-3, 0.05)
+    person: Optimisation = Optimisation(0.55, 64, 2e-3, 0.05)
     person_widths: tuple[int, ...] = (24, 48, 96, 160)
+    expression_width: int = 384
     keep: bool = False
     glasses: bool = True  # spread the hand labels of glasses over the real faces
 
@@ -218,7 +221,7 @@ class TrainConfig:
     samples: int = 64  # faces of the grid; 0 leaves it out
 
 
-_BUNDLED = {"recogniser": "bundled", "blendshapes": "bundled", "person": "bundled"}
+_BUNDLED = {"recogniser": "bundled", "blendshapes": "bundled", "expression": "bundled", "person": "bundled"}
 RUNGS: dict[str, dict[str, Any]] = {
     # two minutes on two idle cores, no data needed: proves that the chain works, trains nothing worth having. Counted in faces
     # and steps, so that it does the same on any machine; the minutes are a limit.
@@ -228,7 +231,8 @@ RUNGS: dict[str, dict[str, Any]] = {
         "loop": {"warmup_steps": 10, "log_every": 5, "ema": 0.9, "max_batch_growth": 1, "precision": "float32"},
         "synthesize": {"share": 0.5, "faces": 64, "shard": 16, "real_share": 0.0, "render_share": 0.8},
         "attributes": {
-            "share": 0.15, "person_widths": [8, 16, 32, 32], "glasses": False, "blendshapes": {"batch": 128, "steps": 40},
+            "share": 0.15, "person_widths": [8, 16, 32, 32], "expression_width": 32, "glasses": False,
+            "blendshapes": {"batch": 128, "steps": 40}, "expression": {"batch": 64, "steps": 40},
             "person": {"batch": 16, "steps": 60},
         },
         "identity": {

@@ -12,7 +12,7 @@ from diffusers.models.modeling_utils import ModelMixin
 
 from ..assets import update_registry
 from ..assets.weights import WEIGHTS
-from ..attributes.networks import BlendshapeNetwork, PersonNetwork
+from ..attributes.networks import BlendshapeNetwork, ExpressionNetwork, PersonNetwork
 from ..diffusion.closed_form import ConditionalMean
 from ..diffusion.denoiser import StyleDenoiser
 from ..diffusion.refiner import StyleRefiner
@@ -31,6 +31,7 @@ NETWORKS: dict[str, type[ModelMixin]] = {
     "identity_vae": IdentityVAE,
     "identity_traits": IdentityTraits,
     "attributes/blendshapes": BlendshapeNetwork,
+    "attributes/expression": ExpressionNetwork,
     "attributes/person": PersonNetwork,
 }
 SHARD = "15MB"

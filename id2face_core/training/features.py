@@ -23,7 +23,7 @@ from ..errors import FaceRejectedError
 from ..faces.alignment import arcface_matrix, warp
 from ..faces.landmarks import MeshNetwork
 from ..stages import five_points
-from .teachers import blendshape_targets, recogniser_teacher
+from .teachers import CloseReader, blendshape_targets, recogniser_teacher
 
 SHARD = 256  # real faces
 REAL_SETS = ("utkface_adult", "congress_256")
@@ -48,10 +48,12 @@ class _Meter:
         crop = warp(picture, arcface_matrix(five_points(mesh) if passes == 1 else points5), 112)
         embeddings, maps = self.teacher(crop[None])
         row = dict(zip(COLUMNS, (np.array(name), mesh.points, mesh.irises, crop, embeddings[0].astype(np.float16)), strict=True))
+        row["lids"] = np.asarray(mesh.lids)
         return row if maps is None else row | {"maps": maps[0].astype(np.float16)}
 
 
 _meter = lru_cache(maxsize=1)(_Meter)  # one for each process
+_close_reader = lru_cache(maxsize=1)(CloseReader)
 
 
 @dataclass(frozen=True)
@@ -92,11 +94,17 @@ def _measure_generated(teacher: str, shard: Path, target: Path) -> int:
     return len(rows)
 
 
-def _measure_real(teacher: str, faces: Sequence[_RealFace], target: Path) -> int:
-    rows = [_meter(teacher)(f.name, np.asarray(Image.open(f.path).convert("RGB")), f.points, 2) for f in faces]
-    found = [row for row in rows if row is not None]
-    _save(target, found)
-    return len(found)
+def _measure_real(teacher: str, expression: str | None, faces: Sequence[_RealFace], target: Path) -> int:
+    rows = []
+    for face in faces:
+        picture = np.asarray(Image.open(face.path).convert("RGB"))
+        row = _meter(teacher)(face.name, picture, face.points, 2)
+        if row is not None and expression is not None:
+            close = _close_reader(expression)
+            row["shapes"] = close.shapes(close.fit(picture, face.points))
+        rows += [] if row is None else [row]
+    _save(target, rows)
+    return len(rows)
 
 
 def measure_pictures(
@@ -120,9 +128,11 @@ def measure_pictures(
 
 def measure_set(
     output: Path, data: Path | None, teacher: Path | str, seconds: float = math.inf, workers: int = 1, limit: int | None = None,
-    rank: int = 0, size: int = 1,
+    rank: int = 0, size: int = 1, expression: str | None = None,
 ) -> int:  # fmt: skip
     """Features of real faces (unpacked below data/faces/<set>/), see `measure_pictures`.
+
+    expression: folder of `teachers.CloseReader`'s networks; what they see becomes a further column, `shapes` [N, 52].
 
     The order is fixed and shuffled (the tables are sorted by age); people of whom there are several pictures come first, since
     a short run needs the pairs most.
@@ -135,7 +145,7 @@ def measure_set(
     faces = sorted(shuffled, key=lambda face: pictures[face.person] < 2)
     batches = [faces[i : i + SHARD] for i in range(0, len(faces) if limit is None else min(limit, len(faces)), SHARD)]
     folder = output / "features_real"
-    jobs = [(_measure_real, (str(teacher), part, folder / f"real{i:04d}.npz")) for i, part in enumerate(batches)]
+    jobs = [(_measure_real, (str(teacher), expression, part, folder / f"real{i:04d}.npz")) for i, part in enumerate(batches)]
     return _work(jobs[rank::size], seconds, workers)
 
 

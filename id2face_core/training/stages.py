@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ..assets import our_weights
 from ..assets.weights import WEIGHTS
+from ..attributes.geometry import normalised_points
 from ..attributes.networks import BlendshapeNetwork, PersonNetwork
 from ..attributes.vector import GROUP_SIZES
 from ..diffusion.closed_form import ConditionalMean
@@ -28,7 +29,7 @@ from ..errors import AssetMissingError
 from ..identity.encoder import IdentityEncoder
 from ..identity.traits import IdentityTraits
 from ..identity.vae import IdentityVAE
-from .attributes import BlendshapeTask, PersonTask, person_figures
+from .attributes import BlendshapeTask, ExpressionTask, PersonTask, person_figures
 from .batches import measured_shards
 from .corrections import measure_asked, picture_reader, read_networks
 from .export import export
@@ -44,7 +45,7 @@ from .surrogate import SurrogateTask
 from .synthesize import draw_codes, render_shards
 from .table import HELD_OUT_EVERY, RealTable, Table
 from .tables import build_tables, held_out_mask, person_labels
-from .teachers import blendshape_targets, bundled_networks, person_targets, resolve
+from .teachers import blendshape_targets, bundled_expression, bundled_networks, person_targets, resolve, resolve_expression
 from .workshop import Figures, Workshop
 
 GENERATED_WITH_GLASSES = 4000  # generated faces that help to tell glasses
@@ -70,8 +71,9 @@ def run_synthesize(work: Workshop) -> Figures:
             generator, work.output / "synth", seconds, world.rank, world.size, None, c.shard, c.faces, work.render_batch
         )
     real = measure_set(
-        work.output, work.data, teacher, work.seconds_for(c.real_share), c.workers, c.real_faces, world.rank, world.size
-    )
+        work.output, work.data, teacher, work.seconds_for(c.real_share), c.workers, c.real_faces, world.rank, world.size,
+        resolve_expression(work.config.teachers.expression, work.data),
+    )  # fmt: skip
     if work.in_batches:
         faces = count_features(work.output / "features")
     else:
@@ -96,6 +98,7 @@ def run_attributes(work: Workshop) -> Figures:
         networks, figures = bundled_networks(), Figures()
         for network, name in zip(networks, ("blendshapes", "person"), strict=True):
             work.save(network, f"attributes/{name}")
+        work.save(bundled_expression(), "attributes/expression")
     else:
         networks, figures = _attribute_networks(work, generated, real, held)
     if work.world.main:
@@ -117,11 +120,32 @@ def _attribute_networks(
     shapes = BlendshapeTask(points, irises, targets, work.device, work.config.seed)
     work.fit(shapes, c.blendshapes)
     work.save(shapes.model, "attributes/blendshapes")
+    rows = _expression_rows(generated, real, held, shapes.model)
+    expression = ExpressionTask(*rows, c.expression_width, work.device, work.config.seed)
+    work.fit(expression, c.expression)
+    work.save(expression.model, "attributes/expression")
     crops, labels = _person_rows(work, generated, real, held)
     person = PersonTask(crops, labels, np.ones(len(crops)), c.person_widths, work.device, work.config.seed)
     work.fit(person, c.person)
     work.save(person.model, "attributes/person")
-    return (shapes.model, person.model), {"blendshape_r2": shapes.r2()}
+    return (shapes.model, person.model), {"blendshape_r2": shapes.r2(), "expression": expression.figures()}
+
+
+def _expression_rows(
+    generated: dict[str, np.ndarray], real: dict[str, np.ndarray], held: np.ndarray, shapes: BlendshapeNetwork
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Meshes, irises, lids, blendshapes, and which rows are held out.
+
+    Real faces that the close teacher has seen; without it generated ones, with the blendshapes of their meshes.
+    """
+    if "shapes" in real:
+        return real["points"], real["irises"], real["lids"], real["shapes"], held
+    if "lids" not in generated:
+        raise AssetMissingError("no face was measured with its lids; give --data, or --set attributes.keep=true")
+    points, irises = generated["points"], generated["irises"]
+    with torch.inference_mode():
+        targets = shapes.cpu()(torch.from_numpy(normalised_points(points, irises))).numpy()
+    return points, irises, generated["lids"], targets, np.arange(len(points)) % HELD_OUT_EVERY == 0
 
 
 def _person_rows(

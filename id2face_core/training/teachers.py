@@ -3,6 +3,8 @@
 - recogniser: `foamliu` (weights/recognition/mobilefacenet_ms1m_foamliu.onnx below --data), another .onnx file with ArcFace's
   input, or `bundled`: the package's own encoder, so that the chain runs where there is no teacher (nothing new is learnt then).
 - blendshapes: `mediapipe` (weights/landmarks/face_blendshapes.tflite below --data), another .tflite file, or `bundled`.
+- expression: `mediapipe` (478 points with attention to lids and lips, and their blendshapes: face_landmarks_detector.tflite and
+  face_blendshapes.tflite of weights/landmarks below --data), or `bundled`: what `blendshapes` teaches.
 - person: `labels` (age and sex of --data), or `bundled`.
 """
 
@@ -18,8 +20,10 @@ from torch import Tensor, nn
 
 from ..assets import our_weights
 from ..attributes.geometry import BLENDSHAPE_POINTS, normalised_points
-from ..attributes.networks import BlendshapeNetwork, PersonNetwork
+from ..attributes.networks import BlendshapeNetwork, ExpressionNetwork, PersonNetwork
 from ..errors import AssetMissingError, ConfigError
+from ..faces.alignment import invert, transform_points, warp
+from ..faces.landmarks import roi_matrix
 from ..identity.encoder import IdentityEncoder
 from ..identity.recognisers import IMAGENET_MEAN, IMAGENET_STD
 from .frozen import load_onnx
@@ -28,6 +32,7 @@ FILES = {
     "foamliu": "weights/recognition/mobilefacenet_ms1m_foamliu.onnx",
     "mediapipe": "weights/landmarks/face_blendshapes.tflite",
 }
+CLOSE_SIDE = 256  # pixels that `CloseReader` looks at
 MAP_SIDE, MAX_MAP_CHANNELS = 7, 256
 
 
@@ -159,10 +164,61 @@ def blendshape_targets(points: np.ndarray, irises: np.ndarray, teacher: Path | s
     return out
 
 
+class CloseReader:
+    """MediaPipe's 478 points, which follow lids, irises and lips more closely than the 468 of `faces.landmarks`, and blendshapes.
+
+    Raises AssetMissingError.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        files = [Path(folder) / f"face_{name}.tflite" for name in ("landmarks_detector", "blendshapes")]
+        if not all(file.is_file() for file in files):
+            raise AssetMissingError(f"{folder} lacks face_landmarks_detector.tflite or face_blendshapes.tflite")
+        self._points, self._shapes = (Interpreter(model_path=str(file), num_threads=1) for file in files)
+        for network in (self._points, self._shapes):
+            network.allocate_tensors()
+
+    def fit(self, picture: np.ndarray, points: np.ndarray) -> np.ndarray:
+        """The mesh [478, 2] of the face at five points [5, 2] of a uint8 RGB picture."""
+        eyes, mouth = points[:2].mean(axis=0), points[3:].mean(axis=0)
+        side = 4.0 * max(float(np.linalg.norm(mouth - eyes)), float(np.linalg.norm(points[1] - points[0])))
+        across = points[1] - points[0]
+        matrix = roi_matrix(eyes + 0.45 * (mouth - eyes), side, float(np.arctan2(across[1], across[0])), CLOSE_SIDE)
+        crop = warp(picture, matrix, CLOSE_SIDE).astype(np.float32)[None] / 255
+        self._points.set_tensor(self._points.get_input_details()[0]["index"], crop)
+        self._points.invoke()
+        outputs = [self._points.get_tensor(d["index"]).ravel() for d in self._points.get_output_details()]
+        flat = next(o for o in outputs if o.size == 478 * 3).reshape(478, 3)[:, :2]
+        return transform_points(flat.astype(np.float64), invert(matrix))
+
+    def shapes(self, mesh: np.ndarray) -> np.ndarray:
+        """Blendshapes float32 [52] of a mesh [478, 2]."""
+        self._shapes.set_tensor(self._shapes.get_input_details()[0]["index"], mesh[BLENDSHAPE_POINTS][None].astype(np.float32))
+        self._shapes.invoke()
+        values: np.ndarray = self._shapes.get_tensor(self._shapes.get_output_details()[0]["index"]).ravel().copy()
+        return values
+
+
+def resolve_expression(name: str, data: Path | None) -> str | None:
+    """The folder of `CloseReader`'s networks, or None for `bundled`. Raises AssetMissingError, ConfigError."""
+    if name == "bundled":
+        return None
+    if name != "mediapipe":
+        raise ConfigError(f"teachers.expression is {name!r}; choose mediapipe or bundled")
+    return str(Path(resolve("mediapipe", data)).parent)
+
+
 def bundled_networks() -> tuple[BlendshapeNetwork, PersonNetwork]:
     """The package's networks of the attribute vector, in float32."""
     shapes = BlendshapeNetwork.from_pretrained(our_weights("attributes") / "blendshapes").float().eval()
     return shapes, PersonNetwork.from_pretrained(our_weights("attributes") / "person").float().eval()
+
+
+def bundled_expression() -> ExpressionNetwork:
+    """The package's expression network, in float32."""
+    return ExpressionNetwork.from_pretrained(our_weights("attributes") / "expression").float().eval()
 
 
 @torch.inference_mode()

@@ -213,8 +213,10 @@ class Anonymizer:
         def attempt(one: Candidates) -> tuple[float, Reading, tuple[Composite, NewFace]]:
             _stop_if(interrupted)
             new = replace(render_candidate(self.parts, one, window=window), wish=wish)
+            _stop_if(interrupted)
             alone, rng = read_rendering(self.parts, new), np.random.default_rng(seed)
             composite = paste(self.parts, output, source, new, ComposeOptions(region=preset.region), rng, faces)
+            _stop_if(interrupted)
             seen = read_result(self.parts, source, composite.picture)
             wrong = fault(
                 self.parts, source, wanted, alone, limit=preset.limit, kept=self._kept(options), pasted=seen

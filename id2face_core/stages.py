@@ -32,6 +32,7 @@ MIN_FACE = 16.0  # pixels between the sides of a box; below, neither mesh nor de
 MAX_YAW, MAX_PITCH = 50.0, 40.0  # degrees; the packaged generator has seen little beyond
 GLASSES, GLASSES_SURE = index("glasses"), 0.95
 PERSON_NONCE = b"person"
+STAY = 3  # attempts with the face that a person has had before, before another candidate's turn
 
 
 @dataclass(frozen=True)
@@ -81,10 +82,13 @@ class Candidates:
     order: tuple[int, ...] = field(repr=False)
 
     def first(self, position: int | None) -> Candidates:
-        """With the candidate of a position before the others: what a person became in an earlier picture. None: as it is."""
+        """With the candidate of a position before the others: what a person became in an earlier picture. None: as it is.
+
+        It comes `STAY` times, since attempts go down the order: another candidate would be a slightly other face.
+        """
         if position is None or position not in self.order:
             return self
-        return replace(self, order=(position, *(i for i in self.order if i != position)))
+        return replace(self, order=(position,) * STAY + tuple(i for i in self.order if i != position))
 
 
 def five_points(mesh: Mesh) -> np.ndarray:

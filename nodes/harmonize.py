@@ -82,6 +82,7 @@ def recompose_all(
             values = parts.traits.release(latents, wanted, identity.kept)
 
         def after_step(step: int, residual: Tensor) -> None:
+            stop_if_interrupted()  # before a preview, which takes longer than the step
             shown = unfinished(parts, latents[0], values[0], residual[:1]) if step_previews else None
             progress.step(preview=shown)
 

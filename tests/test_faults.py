@@ -13,7 +13,7 @@ import torch
 from id2face_core import faults
 from id2face_core.attributes.vector import ATTRIBUTES, BLENDSHAPES, index
 from id2face_core.errors import FaceRejectedError
-from id2face_core.stages import Reading
+from id2face_core.stages import STAY, Candidates, Reading
 
 NO_SHAPES = torch.zeros(52)
 SOURCE: Any = SimpleNamespace(
@@ -138,3 +138,10 @@ def test_nobody_alike_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(FaceRejectedError) as caught:
             Attempts(monkeypatch, answers).run(len(answers))  # type: ignore[arg-type]
         assert caught.value.reason == reason
+
+
+def test_what_a_person_became_is_tried_again_before_others() -> None:
+    one = torch.zeros(4, 1)
+    candidates = Candidates(one, one, one, one, one, None, (2, 0, 3, 1))
+    assert candidates.first(None) is candidates and candidates.first(9) is candidates
+    assert candidates.first(3).order == (3,) * STAY + (2, 0, 1)

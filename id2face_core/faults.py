@@ -25,6 +25,7 @@ AGE_TOLERANCE = 8.0  # years
 SEX_TOLERANCE = 0.5  # sex is 0 to 1: beyond the tolerance it reads as the other one
 POSE_TOLERANCE = 4.0  # degrees
 EXPRESSION_TOLERANCE = 0.03  # mean absolute error of the blendshapes; .1 between two photographs of anybody
+DRAWN_TOLERANCE = 0.12  # of a face: a bare forehead is better than one that was painted bare
 GAIN = 0.8  # of what was missed, how much is asked for in addition
 TOO_SIMILAR = 1e3  # a fault from here on must not leave
 ALIKE = 1e2  # worse than any other error from here on, but it may leave
@@ -53,6 +54,7 @@ def fault(
     limit: float,
     kept: Tensor | None = None,
     pasted: Reading | None = None,
+    drawn: float = 0.0,
 ) -> float:
     """How wrong a new face is: the greatest of its errors over what is tolerated. Below 1 nothing is wrong.
 
@@ -63,6 +65,7 @@ def fault(
         kept: which traits have to agree with the wish, bool [T] (None: all).
         pasted: what the finished picture shows, once there is one: expression, age and sex are judged there. Pose is not, which
             the paste bends at the outline only.
+        drawn: share of the new face where skin was drawn over its own hair, see `photograph.compose.Composite`.
     """
     shown = alone if pasted is None else pasted
     closeness = likeness(source, alone.embedding, shown.embedding)
@@ -72,7 +75,7 @@ def fault(
         return ALIKE * (1 + closeness)
     turned = float((alone.attributes - wanted)[POSE].abs().max())
     pulled = float((shown.expression - wished_expression(source, wanted)).abs().mean())
-    parts_of_it = [turned / POSE_TOLERANCE, pulled / EXPRESSION_TOLERANCE]
+    parts_of_it = [turned / POSE_TOLERANCE, pulled / EXPRESSION_TOLERANCE, drawn / DRAWN_TOLERANCE]
     for trait, tolerance in ((AGE, AGE_TOLERANCE), (SEX, SEX_TOLERANCE)):
         if kept is None or kept[parts.traits.indices.index(trait)]:
             parts_of_it.append(float((shown.attributes - wanted)[trait].abs()) / tolerance)

@@ -42,3 +42,12 @@ def test_auto_takes_the_first_that_is_available(monkeypatch: pytest.MonkeyPatch)
 def test_unknown_devices_are_refused_with_the_choice(name: str) -> None:
     with pytest.raises(ConfigError, match="auto or one of: .*cpu"):
         devices.probe(name)
+
+
+def test_processes_share_the_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", asked.append)
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    for processes in (1, 3, 8, 20):
+        devices.share_processors(processes)
+    assert asked == [8, 2, 1, 1]

@@ -85,6 +85,10 @@ def test_a_face_somewhat_like_the_source_is_worse_than_any_other_error_but_may_l
     assert wrong(reading(0.29)) == 0
 
 
+def test_a_forehead_that_had_to_be_painted_counts() -> None:
+    assert wrong(reading(), reading(), drawn=0.06) < 1 < wrong(reading(), reading(), drawn=0.2) < faults.ALIKE
+
+
 class Attempts:
     """Answers what it is told to: a fault, or the reason of a rejection. `asked`: (candidate, age asked for)."""
 

@@ -229,6 +229,8 @@ def test_hair_of_the_rendering_is_not_drawn_on_a_forehead() -> None:
     new = make_picture(9, (170, 140, 120))
     new[:72] = (20, 15, 10)  # down to the brows
     result = run(make_picture(1), make_mesh(), new, keep_fringe=True)
+    assert 0.02 < result.drawn < 0.5, "and how much was drawn is told"
+    assert run(make_picture(1), make_mesh(), make_picture(2), keep_fringe=False).drawn == 0
     assert result.mask[58, 100] > 0.9 and result.picture[50:66, 85:115].min() > 60
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..devices import share_processors
 from ..errors import ConfigError
 from ..pictures import search_folder
 from .attacks.registry import ATTACKS, Settings
@@ -110,6 +111,7 @@ _examiner: Examiner | None = None  # of a worker process
 
 def _start(judges: Sequence[Judge], plan: Plan) -> None:
     global _examiner
+    share_processors(plan.workers)
     _examiner = _make(judges, plan)
 
 

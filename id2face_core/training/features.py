@@ -19,6 +19,7 @@ from PIL import Image
 
 from ..assets import require
 from ..components import NOMINAL_POINTS, WINDOW_ORIGIN
+from ..devices import share_processors
 from ..errors import FaceRejectedError
 from ..faces.alignment import arcface_matrix, warp
 from ..faces.landmarks import MeshNetwork
@@ -176,7 +177,7 @@ def _work(jobs: list[Job], seconds: float, workers: int) -> int:
                 break
             run(*arguments)
     else:
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        with ProcessPoolExecutor(workers, get_context("spawn"), share_processors, (workers,)) as pool:
             running = {pool.submit(run, *arguments) for run, arguments in islice(todo, workers)}
             while running:
                 done, running = wait(running, return_when=FIRST_COMPLETED)

@@ -219,8 +219,9 @@ class Anonymizer:
             _stop_if(interrupted)
             seen = read_result(self.parts, source, composite.picture)
             wrong = fault(
-                self.parts, source, wanted, alone, limit=preset.limit, kept=self._kept(options), pasted=seen, drawn=composite.drawn
-            )
+                self.parts, source, wanted, alone, limit=preset.limit, kept=self._kept(options), pasted=seen,
+                drawn=composite.drawn,
+            )  # fmt: skip
             # hair and light around a face make it older or younger: that is asked for
             return wrong, replace(alone, attributes=with_groups(alone.attributes, seen.attributes, "person")), (composite, new)
 

@@ -13,11 +13,20 @@ from types import ModuleType
 import pytest
 
 from id2face_core.assets import ASSETS, model_folder, status
+from id2face_core.devices import share_processors
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path += [str(ROOT / "tests/web"), str(ROOT / "tests/web_host")]  # helpers: a page, a thin host, a real server
 from fixtures import browser, clean, served, surface  # noqa: E402, F401
 from real_comfyui import running  # noqa: E402
+
+
+def pytest_configure() -> None:
+    """Workers of pytest-xdist, and what they start, share the processors."""
+    if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
+        workers = int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+        os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // workers))
+        share_processors(workers)
 
 
 @pytest.fixture(scope="session")

@@ -65,6 +65,13 @@ def _roll(left: np.ndarray, right: np.ndarray) -> float:
     return math.atan2(float(right[1] - left[1]), float(right[0] - left[0]))
 
 
+def face_square(points5: np.ndarray) -> tuple[np.ndarray, float, float]:
+    """Centre [2], side in pixels and roll in radians of the square that a mesh is first looked for in. points5: [5, 2]."""
+    eyes, mouth = points5[:2].mean(axis=0), points5[3:].mean(axis=0)
+    reach = max(float(np.linalg.norm(mouth - eyes)), float(np.linalg.norm(points5[1] - points5[0])))
+    return eyes + 0.45 * (mouth - eyes), 4.0 * reach, _roll(points5[0], points5[1])
+
+
 class MeshNetwork:
     """Mesh and irises of one face. Not thread-safe: LiteRT's interpreters hold their tensors."""
 
@@ -91,9 +98,7 @@ class MeshNetwork:
         points5 = np.asarray(points5, dtype=np.float64)
         if not np.isfinite(points5).all():
             raise FaceRejectedError("no_mesh", "the detector's points are not finite")
-        eyes, mouth = points5[:2].mean(axis=0), points5[3:].mean(axis=0)
-        reach = max(float(np.linalg.norm(mouth - eyes)), float(np.linalg.norm(points5[1] - points5[0])))
-        centre, side, roll = eyes + 0.45 * (mouth - eyes), 4.0 * reach, _roll(points5[0], points5[1])
+        centre, side, roll = face_square(points5)
         points, score = np.zeros((468, 3)), 0.0
         for _ in range(passes):
             if side < MIN_FACE_SIDE or not math.isfinite(side):

@@ -23,7 +23,7 @@ from ..attributes.geometry import BLENDSHAPE_POINTS, normalised_points
 from ..attributes.networks import BlendshapeNetwork, ExpressionNetwork, PersonNetwork
 from ..errors import AssetMissingError, ConfigError
 from ..faces.alignment import invert, transform_points, warp
-from ..faces.landmarks import roi_matrix
+from ..faces.landmarks import LiteNetwork, face_square, roi_matrix
 from ..identity.encoder import IdentityEncoder
 from ..identity.recognisers import IMAGENET_MEAN, IMAGENET_STD
 from .frozen import load_onnx
@@ -150,18 +150,27 @@ def blendshape_targets(points: np.ndarray, irises: np.ndarray, teacher: Path | s
     """The teacher's 52 blendshapes of meshes in pixels: points [N, 468, 3], irises [N, 2, 5, 2] -> [N, 52]."""
     if str(teacher) == "bundled":
         return _bundled_blendshapes(points, irises)
-    from ai_edge_litert.interpreter import Interpreter
+    read = _ShapeTeacher(Path(teacher))
+    flat = np.concatenate([points[..., :2], irises.reshape(len(irises), 10, 2)], axis=1)
+    return np.stack([read(mesh) for mesh in flat]) if len(flat) else np.zeros((0, 52), dtype=np.float32)
 
-    network = Interpreter(model_path=str(teacher), num_threads=1)
-    network.allocate_tensors()
-    inlet, outlet = network.get_input_details()[0]["index"], network.get_output_details()[0]["index"]
-    flat = np.concatenate([points[..., :2], irises.reshape(len(irises), 10, 2)], axis=1)[:, BLENDSHAPE_POINTS]
-    out = np.zeros((len(points), 52), dtype=np.float32)
-    for i, row in enumerate(flat):
-        network.set_tensor(inlet, row[None].astype(np.float32))
-        network.invoke()
-        out[i] = network.get_tensor(outlet).ravel()
-    return out
+
+class _ShapeTeacher:
+    """MediaPipe's blendshape network: a mesh with irises [478, 2] in pixels -> float32 [52]."""
+
+    def __init__(self, file: Path) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        self._network: Any = Interpreter(model_path=str(file), num_threads=1)
+        self._network.allocate_tensors()
+        details = self._network.get_input_details(), self._network.get_output_details()
+        self._inlet, self._outlet = (d[0]["index"] for d in details)
+
+    def __call__(self, mesh: np.ndarray) -> np.ndarray:
+        self._network.set_tensor(self._inlet, mesh[BLENDSHAPE_POINTS][None].astype(np.float32))
+        self._network.invoke()
+        values: np.ndarray = self._network.get_tensor(self._outlet).ravel().copy()
+        return values
 
 
 class CloseReader:
@@ -171,34 +180,17 @@ class CloseReader:
     """
 
     def __init__(self, folder: Path) -> None:
-        from ai_edge_litert.interpreter import Interpreter
-
-        files = [Path(folder) / f"face_{name}.tflite" for name in ("landmarks_detector", "blendshapes")]
-        if not all(file.is_file() for file in files):
+        mesh, shapes = (Path(folder) / f"face_{name}.tflite" for name in ("landmarks_detector", "blendshapes"))
+        if not (mesh.is_file() and shapes.is_file()):
             raise AssetMissingError(f"{folder} lacks face_landmarks_detector.tflite or face_blendshapes.tflite")
-        self._points, self._shapes = (Interpreter(model_path=str(file), num_threads=1) for file in files)
-        for network in (self._points, self._shapes):
-            network.allocate_tensors()
+        self._points, self.shapes = LiteNetwork(mesh), _ShapeTeacher(shapes)
 
     def fit(self, picture: np.ndarray, points: np.ndarray) -> np.ndarray:
-        """The mesh [478, 2] of the face at five points [5, 2] of a uint8 RGB picture."""
-        eyes, mouth = points[:2].mean(axis=0), points[3:].mean(axis=0)
-        side = 4.0 * max(float(np.linalg.norm(mouth - eyes)), float(np.linalg.norm(points[1] - points[0])))
-        across = points[1] - points[0]
-        matrix = roi_matrix(eyes + 0.45 * (mouth - eyes), side, float(np.arctan2(across[1], across[0])), CLOSE_SIDE)
-        crop = warp(picture, matrix, CLOSE_SIDE).astype(np.float32)[None] / 255
-        self._points.set_tensor(self._points.get_input_details()[0]["index"], crop)
-        self._points.invoke()
-        outputs = [self._points.get_tensor(d["index"]).ravel() for d in self._points.get_output_details()]
+        """The mesh [478, 2] of the face at five points [5, 2] of a uint8 RGB picture; `shapes` reads it."""
+        matrix = roi_matrix(*face_square(points), CLOSE_SIDE)
+        outputs = self._points(warp(picture, matrix, CLOSE_SIDE))
         flat = next(o for o in outputs if o.size == 478 * 3).reshape(478, 3)[:, :2]
         return transform_points(flat.astype(np.float64), invert(matrix))
-
-    def shapes(self, mesh: np.ndarray) -> np.ndarray:
-        """Blendshapes float32 [52] of a mesh [478, 2]."""
-        self._shapes.set_tensor(self._shapes.get_input_details()[0]["index"], mesh[BLENDSHAPE_POINTS][None].astype(np.float32))
-        self._shapes.invoke()
-        values: np.ndarray = self._shapes.get_tensor(self._shapes.get_output_details()[0]["index"]).ravel().copy()
-        return values
 
 
 def resolve_expression(name: str, data: Path | None) -> str | None:

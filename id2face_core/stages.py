@@ -70,7 +70,8 @@ class NewFace:
 class Candidates:
     """Recompositions of one face, not rendered yet. K rows each; order: positions, best fit first.
 
-    attributes: [K, A], what was asked for; residuals: [K, G, 512], the sampled noise, see `Recomposition`.
+    attributes: [K, A], what was asked for; residuals: [K, G, 512], the sampled noise, see `Recomposition`; avoid: unit embedding
+    [E] of the face that they replace, or None.
     """
 
     latents: Tensor = field(repr=False)
@@ -80,6 +81,7 @@ class Candidates:
     codes: Tensor = field(repr=False)
     gates: Tensor | None = field(repr=False)
     order: tuple[int, ...] = field(repr=False)
+    avoid: Tensor | None = field(default=None, repr=False)
 
     def first(self, position: int | None) -> Candidates:
         """With the candidate of a position before the others: what a person became in an earlier picture. None: as it is.
@@ -235,7 +237,8 @@ def draw_candidates(
 
     Args:
         attributes: [A], or [K, A] where they differ, see `IdentityTraits.release`.
-        forbidden: unit embedding [E]; codes that the surrogate puts above the cosine `margin` to it come last.
+        forbidden: unit embedding [E] of the face that is replaced: the refiner makes up for what the picture around it tells of
+            it, and codes that the surrogate puts above the cosine `margin` to it come last. None: whoever is asked for stays.
         callback: called with (step, noisy residual) after each step; may raise to interrupt.
 
     Raises:
@@ -244,11 +247,11 @@ def draw_candidates(
     attributes = attributes.expand(len(latents), -1)
     made = parts.recomposer(
         latents, attributes, [generator], steps=steps, spread=parts.spread, guidance=guidance,
-        scheduler=scheduler, callback=callback,
+        scheduler=scheduler, callback=callback, avoid=forbidden,
     )  # fmt: skip
     cost = misfit(parts.surrogate, made.codes, parts.surrogate.standardise(attributes), forbidden, margin)
     order = tuple(cost.argsort(stable=True).tolist())
-    return Candidates(latents, attributes, made.residuals, made.styles, made.codes, made.gates, order)
+    return Candidates(latents, attributes, made.residuals, made.styles, made.codes, made.gates, order, forbidden)
 
 
 @torch.inference_mode()
@@ -256,9 +259,9 @@ def ask_again(parts: Components, candidates: Candidates, rank: int, attributes: 
     """The candidate of a rank with other attributes [A]: the same identity and the same noise, no new diffusion. One row."""
     i = candidates.order[rank]
     latent, residual, values = candidates.latents[i : i + 1], candidates.residuals[i : i + 1], attributes[None]
-    codes = parts.recomposer.complete(residual, latent, values)
+    codes = parts.recomposer.complete(residual, latent, values, candidates.avoid)
     gates = None if candidates.gates is None else candidates.gates[:, i : i + 1]
-    return Candidates(latent, values, residual, expand(codes), codes, gates, (0,))
+    return Candidates(latent, values, residual, expand(codes), codes, gates, (0,), candidates.avoid)
 
 
 def render_candidate(parts: Components, candidates: Candidates, rank: int = 0, window: Window | None = None) -> NewFace:

@@ -11,9 +11,10 @@ import torch
 import id2face_core
 from id2face_core.attributes.extractor import MOST, AttributeExtractor, skin_colours
 from id2face_core.attributes.geometry import close_points
-from id2face_core.attributes.networks import BlendshapeNetwork, ExpressionNetwork, PersonNetwork
+from id2face_core.attributes.networks import BlendshapeNetwork, ExpressionNetwork, PersonNetwork, inner_face
 from id2face_core.attributes.vector import ATTRIBUTES, group_slice, index
 from id2face_core.errors import FaceRejectedError, ShapeError
+from id2face_core.faces.landmarks import OVAL
 from id2face_core.faces.types import Mesh
 
 POINTS5 = np.array([[60, 70], [140, 70], [100, 110], [70, 150], [130, 150]], dtype=np.float32)
@@ -89,9 +90,9 @@ def test_skin_of_an_even_picture_is_its_colour() -> None:
 
 def test_networks_do_not_depend_on_the_batch() -> None:
     person = _tiny().person
-    crops = torch.rand(3, 3, 112, 112)
+    crops, points = torch.rand(3, 3, 112, 112), _oval((56.0, 60.0), (30.0, 40.0)).expand(3, -1, -1)
     with torch.inference_mode():
-        torch.testing.assert_close(person(crops)[1:2], person(crops[1:2]), atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(person(crops, points)[1:2], person(crops[1:2], points[1:2]), atol=1e-4, rtol=1e-4)
 
 
 def test_shipped_weights_load_and_hold_a_canonical_face() -> None:
@@ -103,3 +104,33 @@ def test_shipped_weights_load_and_hold_a_canonical_face() -> None:
     assert canonical[10, 1] < canonical[1, 1] < canonical[152, 1]  # forehead above nose above chin
     assert canonical[1, 2] < canonical[234, 2]  # the nose is nearer to the camera than the ear
     assert abs(canonical[33, 0] + canonical[263, 0]) < 0.05
+
+
+def _oval(centre: tuple[float, float], radii: tuple[float, float]) -> torch.Tensor:
+    angle = torch.linspace(0, 2 * torch.pi, len(OVAL) + 1)[:-1]
+    points = torch.zeros(1, 468, 2)
+    points[0, OVAL.tolist()] = torch.stack((centre[0] + radii[0] * angle.sin(), centre[1] - radii[1] * angle.cos()), dim=1)
+    return points
+
+
+def test_the_inner_face_is_the_area_of_the_oval() -> None:
+    inside = inner_face(_oval((50.0, 60.0), (30.0, 40.0)))
+    assert inside.shape == (1, 1, 112, 112) and 0 <= float(inside.min()) and float(inside.max()) == 1
+    assert float(inside.sum()) == pytest.approx(torch.pi * 30 * 40, rel=0.02)
+    assert float(inside[0, 0, 60, 50]) == 1 and float(inside[0, 0, 60, 85]) == 0 and float(inside[0, 0, 105, 50]) == 0
+
+
+def test_the_inner_face_of_an_oval_beyond_the_crop_is_cut_off() -> None:
+    inside = inner_face(_oval((0.0, 56.0), (30.0, 40.0)))
+    assert float(inside.sum()) == pytest.approx(torch.pi * 30 * 40 / 2, rel=0.05)
+
+
+def test_age_and_sex_do_not_depend_on_what_lies_around_the_face() -> None:
+    torch.manual_seed(0)
+    network, points = PersonNetwork(widths=(4, 4, 8, 8)).eval(), _oval((56.0, 60.0), (30.0, 40.0))
+    crop = torch.rand(1, 3, 112, 112)
+    outside = inner_face(points) == 0
+    other = torch.where(outside, torch.rand(1, 3, 112, 112), crop)
+    with torch.no_grad():
+        assert torch.equal(network(crop, points), network(other, points))
+        assert not torch.equal(network(crop, points), network(torch.where(outside, crop, 1 - crop), points))

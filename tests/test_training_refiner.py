@@ -17,7 +17,7 @@ from id2face_core.identity.traits import IdentityTraits
 from id2face_core.identity.vae import IdentityVAE
 from id2face_core.training.config import LoopConfig, RefinerConfig
 from id2face_core.training.loop import Loop
-from id2face_core.training.refiner import AGE, AGES, RefinerTask, Wishes, refiner_losses
+from id2face_core.training.refiner import AGE, AGES, RefinerTask, Wishes, ask, refiner_losses
 
 LATENT, EMBEDDING, STYLE, COUNT = 8, 16, 6, 64
 BATCH, CONFIG = 32, RefinerConfig(width=64)
@@ -48,7 +48,8 @@ def wishes() -> Wishes:
 
 
 def test_untrained_it_changes_nothing(mean: ConditionalMean, surrogate: StyleSurrogate, wishes: Wishes) -> None:
-    latents, attributes = wishes.draw(BATCH, CONFIG, Generator().manual_seed(0))
+    drawn = wishes.draw(BATCH, CONFIG, Generator().manual_seed(0))
+    latents, attributes = drawn.latents, drawn.attributes
     standard = mean.standardise(torch.cat((latents, attributes), dim=1))
     residual = torch.randn(BATCH, 3, STYLE)
     model = StyleRefiner(3, STYLE, standard.shape[1], EMBEDDING, len(ATTRIBUTES), 16, iterations=3)
@@ -83,7 +84,8 @@ def test_each_loss_can_be_switched_off(
 def test_wishes_stay_adult_and_away_from_the_source(wishes: Wishes) -> None:
     config = replace(CONFIG, own=0.0, margin_from=-0.3, margin_to=-0.3, expression_swapped=0.0)
     rows = Generator().manual_seed(5)
-    latents, attributes = wishes.draw(256, config, Generator().manual_seed(5))
+    drawn = wishes.draw(256, config, Generator().manual_seed(5))
+    latents, attributes = drawn.latents, drawn.attributes
     own = wishes.vae.encode(wishes.embeddings[torch.randint(COUNT, (256,), generator=rows)])
     assert float(torch.cosine_similarity(latents, own).max()) < -0.3 + 1e-4
     assert float(attributes[:, AGE].min()) >= AGES[0] and float(attributes[:, AGE].max()) <= AGES[1]
@@ -92,10 +94,54 @@ def test_wishes_stay_adult_and_away_from_the_source(wishes: Wishes) -> None:
 def test_own_identities_and_expressions_as_asked(wishes: Wishes) -> None:
     config = replace(CONFIG, own=1.0, edited=0.0, expression_swapped=0.0)
     rows = torch.randint(COUNT, (BATCH,), generator=Generator().manual_seed(6))
-    latents, attributes = wishes.draw(BATCH, config, Generator().manual_seed(6))
+    drawn = wishes.draw(BATCH, config, Generator().manual_seed(6))
+    latents, attributes = drawn.latents, drawn.attributes
+    assert torch.equal(drawn.rows, rows) and bool(drawn.own.all())
     assert torch.equal(attributes, wishes.attributes[rows])
     assert torch.allclose(latents, wishes.vae.encode(wishes.embeddings[rows]), atol=1e-5)
     shapes = group_slice("blendshapes")
-    swapped = wishes.draw(BATCH, replace(config, expression_swapped=1.0), Generator().manual_seed(6))[1]
+    swapped = wishes.draw(BATCH, replace(config, expression_swapped=1.0), Generator().manual_seed(6)).attributes
     assert not torch.equal(swapped[:, shapes], attributes[:, shapes])
     assert torch.equal(swapped[:, shapes.stop :], attributes[:, shapes.stop :])
+
+
+def test_it_is_told_whose_face_is_replaced_unless_that_is_who_is_wished_for(
+    mean: ConditionalMean, surrogate: StyleSurrogate, wishes: Wishes
+) -> None:
+    question = ask(wishes, mean, surrogate, replace(CONFIG, own=0.5), 256, Generator().manual_seed(1))
+    told = question.avoid.norm(dim=1) > 0
+    assert not bool((told & question.drawn.own).any())
+    assert 0.8 < float(told[~question.drawn.own].float().mean()) < 0.97  # not always, so that it can do without
+    source = wishes.embeddings[question.drawn.rows]
+    assert 0.7 < float((question.avoid * source).sum(dim=1)[told].mean()) < 0.9  # our encoder is not the teacher
+
+
+def test_whoever_is_avoided_changes_the_correction_only_where_the_network_knows_of_it(
+    mean: ConditionalMean, surrogate: StyleSurrogate, wishes: Wishes
+) -> None:
+    question = ask(wishes, mean, surrogate, CONFIG, BATCH, Generator().manual_seed(1))
+    codes = {}
+    for avoids in (False, True):
+        torch.manual_seed(0)
+        model = StyleRefiner(3, STYLE, LATENT + len(ATTRIBUTES), EMBEDDING, len(ATTRIBUTES), 16, avoids=avoids)
+        torch.nn.init.normal_(model.outlet.weight, std=0.5)
+        given = [
+            model.refine(question.residual, question.standard, question.wanted, question.target, mean, surrogate, avoid)[-1]
+            for avoid in (None, torch.zeros_like(question.wanted), wishes.embeddings[:BATCH])
+        ]
+        assert torch.equal(given[0], given[1])
+        codes[avoids] = torch.equal(given[0], given[2])
+    assert codes == {False: True, True: False}
+
+
+def test_a_face_decades_too_young_is_felt(mean: ConditionalMean, surrogate: StyleSurrogate, wishes: Wishes) -> None:
+    """A clamped square had no slope there: old people became young ones."""
+    old = replace(wishes, attributes=wishes.attributes.index_fill(1, torch.tensor([AGE]), 85.0))
+    model = StyleRefiner(3, STYLE, LATENT + len(ATTRIBUTES), EMBEDDING, len(ATTRIBUTES), 16)
+    torch.nn.init.normal_(model.outlet.weight, std=0.1)
+    fine = copy.deepcopy(surrogate)
+    fine.attribute_std[AGE] = 5.0
+    config = replace(CONFIG, identity=0.0, residual=0.0, edited=0.0)
+    loss = refiner_losses(model, old, mean, fine, config, BATCH, Generator().manual_seed(0))["attributes"]
+    loss.backward()
+    assert float(model.outlet.weight.grad.abs().max()) > 1e-6

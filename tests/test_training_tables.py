@@ -114,7 +114,7 @@ def test_bundled_networks_stand_in_for_teachers() -> None:
     np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1, atol=1e-4)
     shapes = blendshape_targets(np.random.default_rng(0).random((2, 468, 3)), np.ones((2, 2, 5, 2)), "bundled")
     assert shapes.shape == (2, 52) and shapes.min() >= 0 and shapes.max() <= 1
-    assert person_targets(crops, "bundled").shape == (3, 3)
+    assert person_targets(crops, np.full((3, 468, 2), 56.0), "bundled").shape == (3, 3)
 
 
 def test_teachers_that_are_not_there_say_the_remedy(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_teachers_that_are_not_there_say_the_remedy(tmp_path: Path) -> None:
         with pytest.raises(AssetMissingError, match="bundled"):
             resolve(name, data)
     with pytest.raises(ConfigError, match="labels or bundled"):
-        person_targets(np.zeros((1, 112, 112, 3), np.uint8), "labels")
+        person_targets(np.zeros((1, 112, 112, 3), np.uint8), np.zeros((1, 468, 2)), "labels")
 
 
 def test_the_recogniser_file_shows_its_feature_maps(data_dir: Path) -> None:

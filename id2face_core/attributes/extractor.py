@@ -57,9 +57,10 @@ class AttributeExtractor:
         yaw, pitch, _ = head_pose(mesh.points.astype(np.float64), self.canonical)
         points = torch.from_numpy(normalised_points(mesh.points, mesh.irises))[None]
         tensor = torch.from_numpy(crop.copy()).permute(2, 0, 1)[None].float() / 255
+        placed = transform_points(mesh.points[:, :2], matrix)
+        person = self.person(tensor, torch.from_numpy(placed)[None].float())
         values = np.concatenate([
-            (yaw, pitch), gaze_offset(mesh), self.blendshapes(points)[0].numpy(), self.person(tensor)[0].numpy(),
-            skin_colours(crop, transform_points(mesh.points[:, :2], matrix)),
+            (yaw, pitch), gaze_offset(mesh), self.blendshapes(points)[0].numpy(), person[0].numpy(), skin_colours(crop, placed),
         ]).astype(np.float32)  # fmt: skip
         if values.shape != (len(ATTRIBUTES),) or not np.isfinite(values).all():
             raise FaceRejectedError("attributes", "an attribute could not be measured")

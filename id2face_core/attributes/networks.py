@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
+
+from ..faces.landmarks import OVAL
 
 
 class _PointsNetwork(ModelMixin, ConfigMixin):
@@ -79,9 +82,10 @@ class ExpressionNetwork(_PointsNetwork):
 
 
 class PersonNetwork(ModelMixin, ConfigMixin):
-    """Aligned crops [B, 3, 112, 112] RGB 0..1 -> [B, 3]: age (years), sex (0 female .. 1 male), glasses (0..1).
+    """Aligned crops and the mesh in them -> age (years), sex (0 female .. 1 male), glasses (0..1).
 
-    Without `reads_glasses` the third output is always 0: it had no labels.
+    It sees the inner face only, what lies in the mesh's oval: hair and surroundings stay the source's in a picture, so whatever
+    they tell of an age says nothing about the new face. Without `reads_glasses` the third output is always 0: it had no labels.
     """
 
     @register_to_config
@@ -93,11 +97,25 @@ class PersonNetwork(ModelMixin, ConfigMixin):
         self.body = nn.Sequential(*(_Stage(cin, cout) for cin, cout in pairs))
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(widths[-1] * 49, 96), nn.ReLU(), nn.Linear(96, 3))
 
-    def logits(self, crops: Tensor) -> Tensor:
-        """[B, 3]: (age - 40) / 20, logit of male, logit of glasses."""
-        return self.head(self.body(2 * crops - 1).flatten(1))
+    def logits(self, crops: Tensor, inside: Tensor) -> Tensor:
+        """[B, 3]: (age - 40) / 20, logit of male, logit of glasses. inside: [B, 1, 112, 112], see `inner_face`."""
+        return self.head(self.body(inside * (2 * crops - 1)).flatten(1))
 
-    def forward(self, crops: Tensor) -> Tensor:
-        out = self.logits(crops)
+    def forward(self, crops: Tensor, points: Tensor) -> Tensor:
+        """[B, 3]. crops: [B, 3, 112, 112] RGB 0..1, aligned; points: mesh [B, 468, 2] in their pixels."""
+        out = self.logits(crops, inner_face(points, crops.shape[-1]).to(crops))
         glasses = out[:, 2].sigmoid() * float(self.config.reads_glasses)  # an output without labels says nothing
         return torch.stack((40 + 20 * out[:, 0], out[:, 1].sigmoid(), glasses), dim=1)
+
+
+@torch.no_grad()
+def inner_face(points: Tensor, size: int = 112) -> Tensor:
+    """1 inside the oval of meshes [B, 468, 2], 0 outside, with an edge of some pixels. [B, 1, size, size]."""
+    oval = points[:, OVAL.tolist()].float()
+    (x1, y1), (x2, y2) = oval.unbind(dim=2), oval.roll(-1, dims=1).unbind(dim=2)  # [B, 36]
+    line = torch.arange(size, device=points.device, dtype=torch.float32)
+    crosses = (y1[..., None] > line) != (y2[..., None] > line)  # [B, 36, rows]: where an edge passes a row
+    rise = torch.where(y1 == y2, torch.ones_like(y1), y2 - y1)
+    at = x1[..., None] + (line - y1[..., None]) * ((x2 - x1) / rise)[..., None]
+    inside = (crosses[..., None] & (line < at[..., None])).sum(dim=1) % 2
+    return F.avg_pool2d(inside[:, None].float(), 5, stride=1, padding=2, count_include_pad=False)

@@ -43,10 +43,17 @@ class Refinement:
     surrogate: StyleSurrogate
     vae: IdentityVAE
 
-    def __call__(self, residual: Tensor, standard: Tensor, latents: Tensor, attributes: Tensor, mean: ConditionalMean) -> Tensor:
-        """Residuals [K, G, D] corrected towards identity latents [K, L] and attributes [K, A] in their own units."""
+    def __call__(
+        self, residual: Tensor, standard: Tensor, latents: Tensor, attributes: Tensor, mean: ConditionalMean,
+        avoid: Tensor | None = None,
+    ) -> Tensor:  # fmt: skip
+        """Residuals [K, G, D] corrected towards identity latents [K, L] and attributes [K, A] in their own units.
+
+        avoid: embedding [E] of the face that is replaced, see `StyleRefiner`.
+        """
         wanted, target = self.vae.decode(latents), self.surrogate.standardise(attributes)
-        return self.refiner.refine(residual, standard, wanted, target, mean, self.surrogate)[-1]
+        away = None if avoid is None else avoid.to(wanted).expand_as(wanted)
+        return self.refiner.refine(residual, standard, wanted, target, mean, self.surrogate, away)[-1]
 
 
 class Recomposer:
@@ -74,6 +81,7 @@ class Recomposer:
         guidance: float = 1.0,
         scheduler: str = "dpmpp_2m",
         callback: Callable[[int, Tensor], None] | None = None,
+        avoid: Tensor | None = None,
     ) -> Recomposition:
         """Sample style codes.
 
@@ -83,6 +91,7 @@ class Recomposer:
             generators: one a face; each draws that face's noise, whatever the batch.
             steps: network calls.
             spread: the residual is scaled by it (truncation towards the mean: fewer odd faces, less variety).
+            avoid: unit embedding [E] of the face that is replaced, the same for all rows.
 
         Raises:
             ShapeError: latents, attributes and generators do not belong together.
@@ -102,13 +111,16 @@ class Recomposer:
                 residual = sample(self.denoiser, identity, rest, residual, steps, guidance, scheduler, callback)
                 maps.append(self.denoiser.gate_maps())
             residuals.append(spread * residual)
-            codes.append(self.complete(residuals[-1], own_latents, own_attributes))
+            codes.append(self.complete(residuals[-1], own_latents, own_attributes, avoid))
         gates = None if not maps or maps[0] is None else torch.cat([m for m in maps if m is not None], dim=1)
         return Recomposition(expand(torch.cat(codes)), torch.cat(codes), gates, torch.cat(residuals))
 
-    def complete(self, residual: Tensor, latents: Tensor, attributes: Tensor) -> Tensor:
-        """Sampled residuals [K, G, D] with their conditions -> style codes [K, G, D], refined where there is a refinement."""
+    def complete(self, residual: Tensor, latents: Tensor, attributes: Tensor, avoid: Tensor | None = None) -> Tensor:
+        """Sampled residuals [K, G, D] with their conditions -> style codes [K, G, D], refined where there is a refinement.
+
+        avoid: unit embedding [E] of the face that is replaced.
+        """
         standard = self.mean.standardise(torch.cat((latents, attributes), dim=1))
         if self.refinement is not None:
-            residual = self.refinement(residual, standard, latents, attributes, self.mean)
+            residual = self.refinement(residual, standard, latents, attributes, self.mean, avoid)
         return self.mean.unwhiten(residual, standard)

@@ -23,6 +23,7 @@ class StyleRefiner(ModelMixin, ConfigMixin):
         condition_dim: length of the standardised condition, see `ConditionalMean`.
         identity_dim, num_attributes: what the surrogate reads.
         iterations: how often `refine` reads and corrects.
+        avoids: whether it is told whose face is replaced, so that it can make up for what the picture around it tells of them.
     """
 
     @register_to_config
@@ -35,28 +36,34 @@ class StyleRefiner(ModelMixin, ConfigMixin):
         num_attributes: int = 71,
         width: int = 768,
         iterations: int = 3,
+        avoids: bool = False,
     ) -> None:
         super().__init__()
-        inputs = num_groups * style_dim + condition_dim + 2 * identity_dim + num_attributes
+        inputs = num_groups * style_dim + condition_dim + (3 if avoids else 2) * identity_dim + num_attributes
         self.inlet = nn.Linear(inputs, width)
         self.hidden = nn.Sequential(nn.GELU(), nn.Linear(width, width), nn.GELU())
         self.outlet = nn.Linear(width, num_groups * style_dim)
         nn.init.zeros_(self.outlet.weight)
         nn.init.zeros_(self.outlet.bias)
 
-    def forward(self, residual: Tensor, standard: Tensor, wanted: Tensor, identity: Tensor, mismatch: Tensor) -> Tensor:
+    def forward(
+        self, residual: Tensor, standard: Tensor, wanted: Tensor, identity: Tensor, mismatch: Tensor, avoid: Tensor | None = None
+    ) -> Tensor:
         """One correction.
 
         Args:
             residual: [B, G, D] whitened, see `ConditionalMean.whiten`; standard: [B, C] its condition.
             wanted, identity: [B, I] unit embeddings, wished and read.
             mismatch: [B, A] attributes wished less read, in the surrogate's standard deviations.
+            avoid: unit embeddings [B, I] of the faces that are replaced, 0 for none (None: none at all).
 
         Returns:
             [B, G, D], to be added to the residual.
         """
         scale = identity.shape[1] ** 0.5  # a unit vector's entries are small beside the other inputs
-        features = (residual.flatten(1), standard, scale * wanted, scale * (wanted - identity), mismatch)
+        features = [residual.flatten(1), standard, scale * wanted, scale * (wanted - identity), mismatch]
+        if self.config.avoids:
+            features.append(torch.zeros_like(wanted) if avoid is None else scale * avoid)
         return self.outlet(self.hidden(self.inlet(torch.cat(features, dim=1)))).view_as(residual)
 
     def refine(
@@ -67,11 +74,12 @@ class StyleRefiner(ModelMixin, ConfigMixin):
         attributes: Tensor,
         mean: ConditionalMean,
         surrogate: StyleSurrogate,
+        avoid: Tensor | None = None,
     ) -> list[Tensor]:
         """Read and correct `iterations` times.
 
         Args:
-            residual, standard, wanted: see `forward`.
+            residual, standard, wanted, avoid: see `forward`.
             attributes: [B, A], the wish in the surrogate's standard deviations.
 
         Returns:
@@ -80,6 +88,6 @@ class StyleRefiner(ModelMixin, ConfigMixin):
         steps = []
         for _ in range(self.config.iterations):
             identity, read = surrogate(mean.unwhiten(residual, standard))
-            residual = residual + self(residual, standard, wanted, identity, attributes - read)
+            residual = residual + self(residual, standard, wanted, identity, attributes - read, avoid)
             steps.append(residual)
         return steps

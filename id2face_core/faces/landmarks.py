@@ -21,6 +21,10 @@ IRIS_SIDE = 64
 ROI_SCALE = 1.5  # the network saw boxes half as large again as the mesh
 EYE_SCALE = 2.3  # eye crop over the distance of the eye corners
 EYE_CORNERS = ((33, 133), (362, 263))  # viewer's left eye, the other
+OVAL = np.array([
+    10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
+    152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
+])  # fmt: skip
 MIN_SCORE = 0.5
 MIN_FACE_SIDE = 12.0
 

@@ -16,12 +16,9 @@ from PIL import Image
 from scipy.spatial import Delaunay
 
 from ..faces.alignment import similarity, transform_points
+from ..faces.landmarks import OVAL
 from ..faces.types import Mesh
 
-OVAL = np.array([
-    10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
-    152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
-])  # fmt: skip
 EYES = (
     np.array([33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246]),
     np.array([362, 382, 381, 380, 374, 373, 390, 249, 263, 466, 388, 387, 386, 385, 384, 398]),

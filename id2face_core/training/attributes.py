@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from ..attributes.geometry import close_points, head_poses, head_rotations, mesh_sizes, normalised_points
-from ..attributes.networks import BlendshapeNetwork, ExpressionNetwork, PersonNetwork
+from ..attributes.networks import BlendshapeNetwork, ExpressionNetwork, PersonNetwork, inner_face
 from .loop import seeded
 from .table import HELD_OUT_EVERY
 
@@ -133,15 +135,24 @@ def degrade(crops: Tensor, generator: Generator, mirror: bool = True) -> Tensor:
 
     crops: [B, 3, S, S] in 0..1; one draw of shift and blur a batch, of the rest a picture.
     """
+    return worsen(misplaced((crops,), generator, mirror)[0], generator)
+
+
+def misplaced(planes: Sequence[Tensor], generator: Generator, mirror: bool = True) -> list[Tensor]:
+    """Planes [B, C, S, S] of the same pictures, mirrored by half and shifted, all alike."""
+    first = planes[0]
+    flip = (torch.rand((len(first), 1, 1, 1), generator=generator, device=generator.device) < 0.5) & mirror
+    shift = [int(v) for v in (torch.rand(2, generator=generator, device=generator.device) * 11 - 5)]
+    return [torch.roll(torch.where(flip, x.flip(3), x), shift, dims=(2, 3)) for x in planes]
+
+
+def worsen(x: Tensor, generator: Generator) -> Tensor:
+    """Lower the resolution, change light and colour, add noise. x: [B, 3, S, S] in 0..1."""
 
     def draw(*shape: int) -> Tensor:
         return torch.rand(shape, generator=generator, device=generator.device)
 
-    n, size = len(crops), crops.shape[-1]
-    flip = (draw(n, 1, 1, 1) < 0.5) & mirror
-    x = torch.where(flip, crops.flip(3), crops)
-    shift = [int(v) for v in (draw(2) * 11 - 5)]
-    x = torch.roll(x, shift, dims=(2, 3))
+    n, size = len(x), x.shape[-1]
     if float(draw(1)) < 0.6:
         small = int(size * (0.25 + 0.6 * float(draw(1))))
         x = F.interpolate(F.interpolate(x, small, mode="area"), size, mode="bilinear", align_corners=False)
@@ -152,25 +163,28 @@ def degrade(crops: Tensor, generator: Generator, mirror: bool = True) -> Tensor:
 class PersonTask:
     """Age, sex and glasses.
 
-    crops: uint8 [N, 112, 112, 3] aligned; labels: float [N, 3], NaN where unknown; weights: [N], for drawing.
+    crops: uint8 [N, 112, 112, 3] aligned; points: meshes [N, 468, 2] in them; labels: float [N, 3], NaN where unknown; weights:
+    [N], for drawing.
     """
 
     name = "person"
 
     def __init__(
-        self, crops: np.ndarray, labels: np.ndarray, weights: np.ndarray, widths: tuple[int, ...] = (24, 48, 96, 160),
-        device: torch.device | None = None, seed: int = 0, start_from: PersonNetwork | None = None,
+        self, crops: np.ndarray, points: np.ndarray, labels: np.ndarray, weights: np.ndarray,
+        widths: tuple[int, ...] = (24, 48, 96, 160), device: torch.device | None = None, seed: int = 0,
+        start_from: PersonNetwork | None = None,
     ) -> None:  # fmt: skip
         with seeded(seed):
             reads_glasses = bool(np.isfinite(labels[:, 2]).any())
             self.model = start_from or PersonNetwork(widths, reads_glasses=reads_glasses)
         self._crops, self._labels = torch.from_numpy(crops).to(device), torch.from_numpy(labels).float().to(device)
+        self._points = torch.from_numpy(points).float().to(device)
         self._chances = torch.from_numpy(weights).double().to(device)
 
     def losses(self, batch: int, rng: Generator) -> dict[str, Tensor]:
         i = torch.multinomial(self._chances, batch, replacement=True, generator=rng)
-        x = degrade(self._crops[i].permute(0, 3, 1, 2).float() / 255, rng)
-        y, out = self._labels[i], self.model.logits(x).float()
+        x, inside = misplaced((self._crops[i].permute(0, 3, 1, 2).float() / 255, inner_face(self._points[i])), rng)
+        y, out = self._labels[i], self.model.logits(worsen(x, rng), inside).float()
         known = ~y.isnan()
         y = y.nan_to_num()
         age = F.smooth_l1_loss(out[:, 0], (y[:, 0] - AGE_CENTRE) / AGE_UNIT, reduction="none", beta=0.3)
@@ -183,10 +197,12 @@ class PersonTask:
 
 
 @torch.no_grad()
-def person_figures(model: PersonNetwork, crops: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+def person_figures(model: PersonNetwork, crops: np.ndarray, points: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     """Mean age error (years), share within 8 years and of the right sex, on labelled crops; NaN labels do not count."""
-    parts = [torch.from_numpy(crops[i : i + 256].copy()) for i in range(0, len(crops), 256)]
-    rows = [model(part.permute(0, 3, 1, 2).float() / 255) for part in parts]
+    parts = [(crops[i : i + 256].copy(), points[i : i + 256]) for i in range(0, len(crops), 256)]
+    rows = [
+        model(torch.from_numpy(part).permute(0, 3, 1, 2).float() / 255, torch.from_numpy(mesh).float()) for part, mesh in parts
+    ]
     found = torch.cat(rows).numpy() if rows else np.zeros((0, 3))
     known = np.isfinite(labels[:, :2]).all(axis=1)
     if not known.any():

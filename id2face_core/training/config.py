@@ -159,7 +159,9 @@ class RefinerConfig:
     cosine of a sampled identity with the face's own, drawn from a range; spread: of the residual that is refined, likewise.
     rounds: how often what it asks for is rendered (at most `round_faces`, in `round_share` of the stage's time, and as much
     again to measure) to correct the surrogate, and both trained on; see `corrections.py`. decoder: at last, trained through the
-    generator, with what is read off the pictures (a GPU's work; share 0: not at all).
+    generator, with what is read off the pictures (a GPU's work; share 0: not at all); composed: there too, 1 - cosine of the
+    finished picture with the wished identity, composed_away: its cosine with the face that was replaced, where it is positive;
+    contexts: photographs, at most, that faces are put into for both.
     """
 
     optimisation: Optimisation = Optimisation(0.1, 256, 1e-3, 0.01)
@@ -179,6 +181,9 @@ class RefinerConfig:
     round_share: float = 0.1
     corrected: Optimisation = Optimisation(0.02, 256, 5e-4, 0.05)
     decoder: Optimisation = Optimisation(0.0, 96, 3e-4, 0.01)
+    composed: float = 1.0
+    composed_away: float = 1.0
+    contexts: int = 12288
 
 
 @dataclass(frozen=True)
@@ -244,7 +249,7 @@ RUNGS: dict[str, dict[str, Any]] = {
             "share": 0.15, "width": 64, "depth": 2, "heads": 2, "denoiser": {"batch": 32, "learning_rate": 2e-3, "steps": 100},
             "refiner": {
                 "width": 128, "optimisation": {"batch": 64, "steps": 80}, "rounds": 1, "round_faces": 16,
-                "corrected": {"batch": 64, "steps": 20},
+                "corrected": {"batch": 64, "steps": 20}, "decoder": {"batch": 2, "steps": 2}, "contexts": 16,
             },
         },
     },

@@ -129,8 +129,9 @@ def attribute_rows(
     """
     pose = head_poses(points.double(), shapes.canonical.double())[:, :2].to(points)
     expression = shapes(blendshape_points(points, irises))
-    skin = skin_rows(crops, apply(matrix, points[..., :2]))
-    return torch.cat((pose, gaze_offsets(points, irises), expression, person(crops).to(points), skin), dim=1)
+    placed = apply(matrix, points[..., :2])
+    person_rows = person(crops, placed).to(points)
+    return torch.cat((pose, gaze_offsets(points, irises), expression, person_rows, skin_rows(crops, placed)), dim=1)
 
 
 def skin_rows(crops: Tensor, points: Tensor) -> Tensor:
@@ -154,6 +155,11 @@ def lab_of(rgb: Tensor) -> Tensor:
     f = torch.where(t > 0.008856, t.clamp_min(0.008) ** (1 / 3), 7.787 * t + 16 / 116)
     x, y, z = f.unbind(dim=-1)
     return torch.stack((116 * y - 16, 500 * (x - y), 200 * (y - z)), dim=-1)
+
+
+def points_in_crops(points: Tensor, irises: Tensor) -> Tensor:
+    """Meshes [B, 468, 3] with irises [B, 2, 5, 2], of a picture, in the pixels of its aligned crop: [B, 468, 2]."""
+    return apply(arcface_matrices(five_of(points, irises)), points[..., :2])
 
 
 def five_of(points: Tensor, irises: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from ..components import WINDOW
 from ..diffusion.style_space import expand
 from ..diffusion.surrogate import StyleSurrogate
 from ..generator.protocol import FaceGenerator
-from .picture_reader import PictureReader
+from .picture_reader import Measured, PictureReader
 
 GROSS = 4.0  # standard deviations; a mesh that has slipped says nothing beyond
 
@@ -38,16 +38,20 @@ class DecoderReader:
         self._generator, self._reader, self._surrogate, self._rows = generator, reader, surrogate, rows
         self._rng = None if seed is None else Generator(surrogate.centre.device).manual_seed(seed)
 
-    def __call__(self, codes: Tensor) -> tuple[Tensor, Tensor]:
-        rendered = len(codes) if self._rows is None else self._rows
+    def look(self, codes: Tensor) -> tuple[Measured, Tensor]:
+        """Everything that is measured on renderings of codes [B, G, D], and their standardised attributes [B, A]."""
         with torch.autocast(codes.device.type, enabled=False):  # places in a picture need more than bfloat16's eight bits
-            seen = self._reader(render(self._generator, codes[:rendered].float()), self._rng)
+            seen = self._reader(render(self._generator, codes.float()), self._rng)
             read = self._reader.attributes(seen)
         s = self._surrogate
-        attributes = ((read - s.attribute_mean) / s.attribute_std).clamp(-GROSS, GROSS)
+        return seen, ((read - s.attribute_mean) / s.attribute_std).clamp(-GROSS, GROSS)
+
+    def __call__(self, codes: Tensor) -> tuple[Tensor, Tensor]:
+        rendered = len(codes) if self._rows is None else self._rows
+        seen, attributes = self.look(codes[:rendered])
         if rendered >= len(codes):
             return seen.embeddings, attributes
-        identity, rest = s(codes[rendered:])
+        identity, rest = self._surrogate(codes[rendered:])
         return torch.cat((seen.embeddings, identity.float())), torch.cat((attributes, rest.float()))
 
 

@@ -22,29 +22,49 @@ from ..identity.orthogonal import one_sided
 from ..identity.traits import IdentityTraits
 from ..identity.vae import IdentityVAE
 from .config import RefinerConfig
+from .contexts import ContextReader, Contexts, put
 from .loop import seeded
-from .readers import Reader
+from .picture_reader import Measured, apply
+from .readers import DecoderReader
 
 AGE = index("age")
 AGES = (16.0, 85.0)  # years; only adults are asked for
+UNTOLD = 0.1  # share of wishes for which the refiner is not told whose face is replaced
+STUDENT_NOISE = 0.75
+NEAR_ENOUGH = 2.0  # standard deviations
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """latents: [B, L] of the identities; attributes: [B, A]; rows: [B], of which faces; own: bool [B], theirs is the identity."""
+
+    latents: Tensor
+    attributes: Tensor
+    rows: Tensor
+    own: Tensor
 
 
 @dataclass(frozen=True)
 class Wishes:
-    """Faces to ask for. embeddings: [N, E], unit norm; attributes: [N, A] in their own units, of the same faces."""
+    """Faces to ask for. embeddings: [N, E], unit norm; attributes: [N, A] in their own units, of the same faces.
+
+    contexts: the photographs that these are of, where new faces are put into them.
+    """
 
     embeddings: Tensor
     attributes: Tensor
     vae: IdentityVAE
     traits: IdentityTraits
+    contexts: Contexts | None = None
 
     def to(self, device: torch.device) -> Wishes:
         vae, traits = (m.to(device).eval().requires_grad_(False) for m in (self.vae, self.traits))
-        return Wishes(self.embeddings.to(device), self.attributes.to(device), vae, traits)
+        contexts = None if self.contexts is None else self.contexts.to(device)
+        return Wishes(self.embeddings.to(device), self.attributes.to(device), vae, traits, contexts)
 
     @torch.no_grad()
-    def draw(self, batch: int, config: RefinerConfig, rng: Generator) -> tuple[Tensor, Tensor]:
-        """A batch of (identity latents [B, L], attributes [B, A])."""
+    def draw(self, batch: int, config: RefinerConfig, rng: Generator) -> Drawn:
+        """A batch of wishes."""
         rows = torch.randint(len(self.attributes), (batch,), generator=rng, device=rng.device)
         attributes = self._edit(self.attributes[rows], config, rng)
         own = self.vae.encode(self.embeddings[rows])
@@ -52,7 +72,8 @@ class Wishes:
         low, high = config.margin_from, config.margin_to
         margin = low + (high - low) * torch.rand((batch, 1), generator=rng, device=rng.device)
         sampled = one_sided(self.traits.condition(free, attributes), own, margin)
-        return torch.where(_share(batch, config.own, rng)[:, None], own, sampled), attributes
+        kept = _share(batch, config.own, rng)
+        return Drawn(torch.where(kept[:, None], own, sampled), attributes, rows, kept)
 
     @staticmethod
     def _edit(attributes: Tensor, config: RefinerConfig, rng: Generator) -> Tensor:
@@ -71,7 +92,8 @@ class Question:
     """A batch to refine.
 
     standard: [B, C] conditions; wanted: [B, E] unit embeddings; target: [B, A] in the deviations of the surrogate; residual:
-    [B, G, D], of the deviation spread [B, 1, 1].
+    [B, G, D], of the deviation spread [B, 1, 1]; avoid: [B, E], whose face is replaced as the refiner is told, 0 for nobody's;
+    drawn: the wishes themselves.
     """
 
     standard: Tensor
@@ -79,10 +101,12 @@ class Question:
     target: Tensor
     residual: Tensor
     spread: Tensor
+    avoid: Tensor
+    drawn: Drawn
 
     def refine(self, model: StyleRefiner, mean: ConditionalMean, surrogate: StyleSurrogate) -> list[Tensor]:
         """The residual after each iteration, see `StyleRefiner.refine`."""
-        return model.refine(self.residual, self.standard, self.wanted, self.target, mean, surrogate)
+        return model.refine(self.residual, self.standard, self.wanted, self.target, mean, surrogate, self.avoid)
 
 
 def ask(
@@ -95,7 +119,8 @@ def ask(
     spread: float | None = None,
 ) -> Question:
     """Draw wishes and noise. spread: deviation of the residual; None draws one a row from the configuration's range."""
-    latents, attributes = wishes.draw(batch, config, rng)
+    drawn = wishes.draw(batch, config, rng)
+    latents, attributes = drawn.latents, drawn.attributes
     low, high = config.spread_from, config.spread_to
     if spread is None:
         scale = low + (high - low) * torch.rand((batch, 1, 1), generator=rng, device=rng.device)
@@ -103,7 +128,15 @@ def ask(
         scale = torch.full((batch, 1, 1), spread, device=rng.device)
     residual = scale * torch.randn((batch, *mean.offset.shape), generator=rng, device=rng.device)
     standard = mean.standardise(torch.cat((latents, attributes), dim=1))
-    return Question(standard, wishes.vae.decode(latents), surrogate.standardise(attributes), residual, scale)
+    avoid = _as_seen(wishes.embeddings[drawn.rows], rng)
+    avoid = torch.where((drawn.own | _share(batch, UNTOLD, rng))[:, None], torch.zeros_like(avoid), avoid)
+    return Question(standard, wishes.vae.decode(latents), surrogate.standardise(attributes), residual, scale, avoid, drawn)
+
+
+def _as_seen(embeddings: Tensor, rng: Generator) -> Tensor:
+    """Unit embeddings [B, E] as our encoder would see them, which is not the teacher (cosine .8 on real faces)."""
+    noise = torch.randn(embeddings.shape, generator=rng, device=rng.device)
+    return F.normalize(embeddings + STUDENT_NOISE * F.normalize(noise, dim=1), dim=1)
 
 
 def _share(count: int, share: float, rng: Generator) -> Tensor:
@@ -127,19 +160,22 @@ class RefinerTask:
         seed: int = 0,
         start_from: StyleRefiner | None = None,
         name: str = "refiner",
-        reader: Reader | None = None,
+        reader: DecoderReader | None = None,
+        onlookers: ContextReader | None = None,
     ) -> None:
-        self.name, self.reader = name, reader
+        self.name, self.reader, self.onlookers = name, reader, onlookers
         place = device or torch.device("cpu")
         self.wishes, self.config = wishes.to(place), config
         self.mean, self.surrogate = mean.to(place).eval(), surrogate.to(place).requires_grad_(False).train()
         with seeded(seed):
             self.model = start_from or StyleRefiner(
-                *mean.offset.shape, mean.centre.numel(), wishes.embeddings.shape[1], wishes.attributes.shape[1], config.width
-            )
+                *mean.offset.shape, mean.centre.numel(), wishes.embeddings.shape[1], wishes.attributes.shape[1], config.width,
+                avoids=True,
+            )  # fmt: skip
 
     def losses(self, batch: int, rng: Generator) -> dict[str, Tensor]:
-        return refiner_losses(self.model, self.wishes, self.mean, self.surrogate, self.config, batch, rng, self.reader)
+        parts = self.model, self.wishes, self.mean, self.surrogate, self.config
+        return refiner_losses(*parts, batch, rng, self.reader, self.onlookers)
 
     def finish(self) -> dict[str, float]:
         """Figures on wishes of another seed, see `refiner_figures`."""
@@ -155,9 +191,13 @@ def refiner_losses(
     config: RefinerConfig,
     batch: int,
     rng: Generator,
-    reader: Reader | None = None,
+    reader: DecoderReader | None = None,
+    onlookers: ContextReader | None = None,
 ) -> dict[str, Tensor]:
-    """The weighted terms of one batch; earlier iterations count half. reader: reads the last one, None: the surrogate."""
+    """The weighted terms of one batch; earlier iterations count half.
+
+    reader: reads the last one, None: the surrogate; onlookers: look at it in the contexts of the wishes too, if these have any.
+    """
     question = ask(wishes, mean, surrogate, config, batch, rng)
     trusted = importance().to(question.residual)
     guessed = trusted * surrogate.reliability
@@ -166,16 +206,40 @@ def refiner_losses(
     steps = question.refine(model, mean, surrogate)
     for step, refined in enumerate(steps):
         last = step == len(steps) - 1
-        share, own = (1.0 if last else 0.5), reader if last else None
-        identity, read = (own or surrogate)(mean.unwhiten(refined, question.standard))
-        weight = guessed if own is None else trusted
+        share, seen = (1.0 if last else 0.5), None
+        codes = mean.unwhiten(refined, question.standard)
+        if last and isinstance(reader, DecoderReader):
+            seen, read = reader.look(codes)
+            identity, weight = seen.embeddings, trusted
+        else:
+            identity, read = surrogate(codes)
+            weight = guessed
         grown = F.relu(refined.square().mean(dim=(1, 2)) - question.spread.flatten().square())
         beyond = F.relu(refined.square().mean(dim=2) - 1).mean(dim=1)
         terms["identity"] = terms["identity"] + share * config.identity * (1 - (identity * question.wanted).sum(dim=1)).mean()
-        mismatch = (weight * (read - question.target).square().clamp(max=9)).mean()
-        terms["attributes"] = terms["attributes"] + share * config.attributes * mismatch
+        # squares only where it is near: a face that is decades too young shall still be felt
+        missed = F.huber_loss(read, question.target.expand_as(read), reduction="none", delta=NEAR_ENOUGH) * 2
+        terms["attributes"] = terms["attributes"] + share * config.attributes * (weight * missed).mean()
         terms["residual"] = terms["residual"] + share * config.residual * (grown + 0.1 * beyond).mean()
+        if seen is not None and wishes.contexts is not None and onlookers is not None:
+            terms |= _in_context(seen, question, wishes, wishes.contexts, onlookers, config)
     return terms
+
+
+def _in_context(
+    seen: Measured, question: Question, wishes: Wishes, contexts: Contexts, onlookers: ContextReader, config: RefinerConfig
+) -> dict[str, Tensor]:
+    """The recomposition loss in the finished picture: it shows whoever was wished for, and the person of before no more.
+
+    Only what still points at that person counts, so that nothing is pushed to where it would point back from the other side.
+    """
+    drawn = question.drawn
+    composed = put(contexts.rows(drawn.rows), seen.crops, apply(seen.matrix, seen.points[..., :2]).detach())
+    source, others = wishes.embeddings[drawn.rows], (~drawn.own).float()
+    found = onlookers(composed)
+    apart = torch.stack([1 - (e * question.wanted).sum(dim=1) for e in found]).mean(dim=0)
+    like = torch.stack([F.relu((e * source).sum(dim=1)) for e in found]).mean(dim=0)
+    return {"composed": config.composed * apart.mean(), "composed_away": config.composed_away * (others * like).mean()}
 
 
 @torch.no_grad()

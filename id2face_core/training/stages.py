@@ -31,6 +31,7 @@ from ..identity.traits import IdentityTraits
 from ..identity.vae import IdentityVAE
 from .attributes import BlendshapeTask, ExpressionTask, PersonTask, person_figures
 from .batches import measured_shards
+from .contexts import ContextReader, Contexts
 from .corrections import measure_asked, picture_reader, read_networks
 from .export import export
 from .features import count_features, measure_pictures, measure_set, read_features
@@ -38,14 +39,22 @@ from .glasses import spread_glasses
 from .identity import EncoderTask, agreement
 from .identity_vae import VaeTask, vae_figures
 from .loop import seeded
-from .readers import DecoderReader, Reader
+from .readers import DecoderReader
 from .recomposer import DenoiserTask, denoiser_figures
 from .refiner import RefinerTask, Wishes
 from .surrogate import SurrogateTask
 from .synthesize import draw_codes, render_shards
 from .table import HELD_OUT_EVERY, RealTable, Table
-from .tables import build_tables, held_out_mask, person_labels
-from .teachers import blendshape_targets, bundled_expression, bundled_networks, person_targets, resolve, resolve_expression
+from .tables import attributes_of, build_tables, held_out_mask, person_labels, placed_meshes
+from .teachers import (
+    BatchTeacher,
+    blendshape_targets,
+    bundled_expression,
+    bundled_networks,
+    person_targets,
+    resolve,
+    resolve_expression,
+)
 from .workshop import Figures, Workshop
 
 GENERATED_WITH_GLASSES = 4000  # generated faces that help to tell glasses
@@ -105,7 +114,7 @@ def run_attributes(work: Workshop) -> Figures:
         rows, real_rows = build_tables(work.output, work.data, generated, real, *networks, work.device)
         figures |= {"table_rows": rows, "real_rows": real_rows}
         truth = person_labels(real["names"][held], work.data)
-        figures["person_held_out"] = person_figures(networks[1].cpu(), real["crops"][held], truth)
+        figures["person_held_out"] = person_figures(networks[1].cpu(), real["crops"][held], placed_meshes(real)[held], truth)
     work.world.wait()
     return figures
 
@@ -124,8 +133,8 @@ def _attribute_networks(
     expression = ExpressionTask(*rows, c.expression_width, work.device, work.config.seed)
     work.fit(expression, c.expression)
     work.save(expression.model, "attributes/expression")
-    crops, labels = _person_rows(work, generated, real, held)
-    person = PersonTask(crops, labels, np.ones(len(crops)), c.person_widths, work.device, work.config.seed)
+    crops, placed, labels = _person_rows(work, generated, real, held)
+    person = PersonTask(crops, placed, labels, np.ones(len(crops)), c.person_widths, work.device, work.config.seed)
     work.fit(person, c.person)
     work.save(person.model, "attributes/person")
     return (shapes.model, person.model), {"blendshape_r2": shapes.r2(), "expression": expression.figures()}
@@ -150,25 +159,28 @@ def _expression_rows(
 
 def _person_rows(
     work: Workshop, generated: dict[str, np.ndarray], real: dict[str, np.ndarray], held: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Crops and labels [N, 3] that the person network learns from."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Crops, meshes in them and labels [N, 3] that the person network learns from."""
     if work.config.teachers.person != "labels":
         crops = np.concatenate([generated["crops"], real["crops"][~held]])
-        return crops, person_targets(crops, work.config.teachers.person)
+        placed = np.concatenate([placed_meshes(generated), placed_meshes(real)[~held]])
+        return crops, placed, person_targets(crops, placed, work.config.teachers.person)
     crops, labels = real["crops"][~held], person_labels(real["names"][~held], work.data)
+    placed = placed_meshes(real)[~held]
     if not np.isfinite(labels).any():
         raise AssetMissingError("no labelled real faces; give --data, or --set teachers.person=bundled")
     if not work.config.attributes.glasses:
-        return crops, labels
+        return crops, placed, labels
     extra = generated["crops"][:GENERATED_WITH_GLASSES]
     everyone = np.concatenate([crops, extra])
+    placed = np.concatenate([placed, placed_meshes(generated)[:GENERATED_WITH_GLASSES]])
     names = np.concatenate([real["names"][~held], generated["names"][:GENERATED_WITH_GLASSES]])
     teacher = resolve(work.config.teachers.recogniser, work.data)
     unknown = np.full((len(extra), 3), np.nan, dtype=np.float32)
     labels = np.concatenate([labels, unknown])
     labels[:, 2] = spread_glasses(everyone, names, teacher, work.output / "attributes/glasses.npz", 0.15 * work.seconds)
     useful = np.isfinite(labels).any(axis=1)
-    return everyone[useful], labels[useful]
+    return everyone[useful], placed[useful], labels[useful]
 
 
 def run_identity(work: Workshop) -> Figures:
@@ -268,19 +280,43 @@ def decoder_reader(work: Workshop, surrogate: StyleSurrogate, rows: int | None, 
 
 def refiner_task(
     work: Workshop, surrogate: StyleSurrogate, start_from: StyleRefiner | None = None, name: str = "refiner",
-    reader: Reader | None = None,
+    reader: DecoderReader | None = None,
 ) -> RefinerTask:  # fmt: skip
-    """The refiner at its beginning: wishes are for the moments of generated and, where there are any, of real faces."""
+    """The refiner at its beginning: wishes are for the moments of generated and, where there are any, of real faces.
+
+    With a reader they are for faces of which there are crops, real ones if possible, and new faces are put into these.
+    """
     vae = IdentityVAE.from_pretrained(work.output / "identity_vae")
     traits = IdentityTraits.from_pretrained(work.output / "identity_traits")
     mean = ConditionalMean.from_pretrained(work.output / "closed_form")
+    config = work.config.recomposer.refiner
+    if reader is not None and (config.composed or config.composed_away):
+        embeddings, attributes, contexts = _photographs(work)
+        wishes = Wishes(embeddings, attributes, vae, traits, contexts)
+        teacher = resolve(work.config.teachers.recogniser, work.data)
+        onlookers = ContextReader([BatchTeacher(file) for file in dict.fromkeys((teacher, "bundled"))]).to(work.device)
+        return RefinerTask(wishes, mean, surrogate, config, work.device, work.config.seed, start_from, name, reader, onlookers)
     train, _ = work.load_table().split()
     faces: list[Table | RealTable] = [train]
     if (real := work.load_real()) is not None:
         faces.append(real.rows(~real.held_out))
     embeddings, attributes = (torch.cat([getattr(rows, k) for rows in faces]) for k in ("embeddings", "attributes"))
-    wishes, config = Wishes(embeddings, attributes, vae, traits), work.config.recomposer.refiner
+    wishes = Wishes(embeddings, attributes, vae, traits)
     return RefinerTask(wishes, mean, surrogate, config, work.device, work.config.seed, start_from, name, reader)
+
+
+def _photographs(work: Workshop) -> tuple[Tensor, Tensor, Contexts]:
+    """Embeddings [N, E], attributes [N, A] and crops of faces that new ones are put into: real ones, without them generated."""
+    features = read_features(work.output / "features_real")
+    held = held_out_mask(features["names"], work.data)
+    if not len(features["names"]):
+        features = read_features(work.output / "features")
+        held = np.arange(len(features["names"])) % HELD_OUT_EVERY == 0
+    chosen = np.flatnonzero(~held)[: work.config.recomposer.refiner.contexts]
+    features = {key: value[chosen] for key, value in features.items()}
+    attributes = attributes_of(features, *read_networks(work.output), work.device)
+    contexts = Contexts.of(features["crops"], placed_meshes(features), work.config.synthesize.workers)
+    return torch.from_numpy(features["embeddings"]).float(), attributes, contexts
 
 
 def _refine(work: Workshop) -> Figures:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..attributes.networks import BlendshapeNetwork, PersonNetwork
-from .picture_reader import arcface_matrices, attribute_rows, five_of
+from .picture_reader import arcface_matrices, attribute_rows, five_of, points_in_crops
 from .splits import is_held_out
 from .table import RealTable, Table
 
@@ -32,6 +32,14 @@ def attributes_of(
         pictures = crops.permute(0, 3, 1, 2).float() / 255
         rows.append(attribute_rows(points.float(), irises.float(), pictures, matrix, shapes, person).cpu())
     return torch.cat(rows)
+
+
+@torch.inference_mode()
+def placed_meshes(features: dict[str, np.ndarray]) -> np.ndarray:
+    """Meshes [N, 468, 2] of measured faces in the pixels of their aligned crops."""
+    points, irises = (torch.from_numpy(features[k]).float() for k in ("points", "irises"))
+    placed: np.ndarray = points_in_crops(points, irises).numpy()
+    return placed
 
 
 def build_tables(

@@ -221,12 +221,18 @@ def _bundled_blendshapes(points: np.ndarray, irises: np.ndarray) -> np.ndarray:
 
 
 @torch.inference_mode()
-def person_targets(crops: np.ndarray, teacher: str, batch: int = 256) -> np.ndarray:
-    """Age, sex and glasses [N, 3] of crops by a network of ours. Raises ConfigError for another teacher than `bundled`."""
+def person_targets(crops: np.ndarray, points: np.ndarray, teacher: str, batch: int = 256) -> np.ndarray:
+    """Age, sex and glasses [N, 3] of crops, with meshes [N, 468, 2] in them, by a network of ours.
+
+    Raises ConfigError for another teacher than `bundled`.
+    """
     if teacher != "bundled":
         raise ConfigError(f"teachers.person is {teacher!r}; choose labels or bundled")
     _, network = bundled_networks()
-    parts = [network(torch.from_numpy(c.copy()).permute(0, 3, 1, 2).float() / 255) for c in _chunks(crops, batch)]
+    parts = [
+        network(torch.from_numpy(c.copy()).permute(0, 3, 1, 2).float() / 255, torch.from_numpy(p).float())
+        for c, p in zip(_chunks(crops, batch), _chunks(points, batch), strict=True)
+    ]
     return torch.cat(parts).numpy() if parts else np.zeros((0, 3), dtype=np.float32)
 
 

@@ -40,7 +40,7 @@ def test_what_only_the_closer_points_show_is_learnt_and_mirrored() -> None:
     shut = rng.random(n) < 0.5
     targets = np.zeros((n, 52), np.float32)
     targets[:, 9] = shut
-    points, close = rng.normal(size=(n, 468, 3)), rng.normal(size=(n, 3, 478, 2))
+    points, close = rng.normal(size=(n, 468, 3)), rng.normal(size=(478, 2)) + 0.1 * rng.normal(size=(n, 3, 478, 2))
     close[:, :, [33, 362]], close[:, :, [133, 263]] = (-1, 0), (1, 0)
     lids = np.where(shut, 0.0, 3.0)[:, None, None]
     close[:, :2, EYES[0, 1:8], 1], close[:, 2:, EYES[1, 1:8], 1] = lids, lids
@@ -50,7 +50,7 @@ def test_what_only_the_closer_points_show_is_learnt_and_mirrored() -> None:
         optimizer.zero_grad()
         sum(task.losses(64, draw).values()).backward()  # type: ignore[union-attr]
         optimizer.step()
-    assert task.figures()["r2"] > 0.6
+    assert task.figures()["r2"] > 0.5
     with torch.no_grad():
         mirrored = task.model(torch.from_numpy(close_points(close[:, 2])))
     right = mirrored[:, MIRRORED[9]].numpy()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,7 @@ def parts_of(path: Path, cuts: Sequence[tuple[str, Sequence[str]]]) -> Iterator[
         whole = list(graph.operators), list(graph.tensors), list(model.buffers)
         for inlet, outlets in cuts:
             yield _part(model, whole, places[inlet], [places[name] for name in outlets])
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, struct.error) as error:
         raise AssetCorruptError(f"{path.name} is not the network that was expected: {error!r}; run: id2face setup") from error
 
 

@@ -20,7 +20,7 @@ from .diffusion.refiner import StyleRefiner
 from .diffusion.surrogate import StyleSurrogate
 from .errors import ConfigError
 from .faces.centerface import CenterFace
-from .faces.landmarks import LandmarkModel, MeshNetwork
+from .faces.landmarks import FILES, LandmarkModel, MeshNetwork
 from .faces.occlusion import OcclusionReader
 from .faces.person import PersonNetwork
 from .faces.tiling import TiledDetector
@@ -98,11 +98,10 @@ class Components:
         surrogate = StyleSurrogate.from_pretrained(our_weights("surrogate", weights)).float().eval()
         refiner = StyleRefiner.from_pretrained(our_weights("refiner", weights)).float().eval()
         encoder = IdentityEncoder.from_pretrained(our_weights("identity_encoder", weights), torch_dtype=torch.float32)
-        mesh_file = require("landmarks", "face_landmark.tflite", folder)
-        require("landmarks", "iris_landmark.tflite", folder)
+        landmarks = [require("landmarks", name, folder) for name in FILES][0].parent
         return cls(
             detector=TiledDetector(load_detector(detectors, folder)),
-            mesh=MeshNetwork.from_folder(mesh_file.parent),
+            mesh=MeshNetwork.from_folder(landmarks),
             extractor=AttributeExtractor.from_folder(our_weights("attributes", weights)),
             encoder=encoder.eval().to(choice.device),
             vae=vae,
@@ -114,7 +113,7 @@ class Components:
             generator=load_generator(folder, choice.device, choice.dtype),
             device=choice.device,
             dtype=choice.dtype,
-            landmarks=mesh_file.parent,
+            landmarks=landmarks,
         )
 
 

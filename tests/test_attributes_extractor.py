@@ -10,9 +10,9 @@ import torch
 
 import id2face_core
 from id2face_core.attributes.extractor import MOST, AttributeExtractor, skin_colours
-from id2face_core.attributes.geometry import close_points
+from id2face_core.attributes.geometry import CLOSE_INPUTS, close_points
 from id2face_core.attributes.networks import BlendshapeNetwork, ExpressionNetwork, PersonNetwork, inner_face
-from id2face_core.attributes.vector import ATTRIBUTES, group_slice, index
+from id2face_core.attributes.vector import ATTRIBUTES, BLENDSHAPES, MIRRORED, group_slice, index
 from id2face_core.errors import FaceRejectedError, ShapeError
 from id2face_core.faces.landmarks import OVAL
 from id2face_core.faces.types import Mesh
@@ -23,8 +23,8 @@ POINTS5 = np.array([[60, 70], [140, 70], [100, 110], [70, 150], [130, 150]], dty
 def _mesh() -> Mesh:
     rng = np.random.default_rng(0)
     points = np.concatenate([rng.uniform(50, 150, (468, 2)), rng.normal(size=(468, 1)) * 20], axis=1)
-    irises, lids = (rng.uniform(60, 140, (2, count, 2)).astype(np.float32) for count in (5, 71))
-    return Mesh(points.astype(np.float32), irises, 1.0, lids)
+    irises, close = (rng.uniform(60, 140, shape).astype(np.float32) for shape in ((2, 5, 2), (478, 2)))
+    return Mesh(points.astype(np.float32), irises, 1.0, close)
 
 
 def _tiny() -> AttributeExtractor:
@@ -53,7 +53,7 @@ def test_a_mesh_that_is_not_finite_is_rejected() -> None:
         extractor.extract(np.zeros((200, 200, 3), np.uint8), POINTS5, Mesh(mesh.points, irises, 1.0))
 
 
-def test_a_closer_look_gives_blendshapes_and_needs_lids() -> None:
+def test_a_closer_look_gives_blendshapes_and_needs_its_points() -> None:
     extractor, mesh = _tiny(), _mesh()
     seen = extractor.expression(mesh)
     assert seen.shape == (52,) and 0 <= seen.min() and seen.max() <= 1
@@ -63,10 +63,16 @@ def test_a_closer_look_gives_blendshapes_and_needs_lids() -> None:
 
 def test_the_closer_look_does_not_hang_on_place_size_and_roll() -> None:
     mesh, turn = _mesh(), np.array([[0.0, -1.0], [1.0, 0.0]])
-    assert mesh.lids is not None
-    moved = close_points(np.concatenate([3 * mesh.points[:, :2] @ turn.T + 7, 3 * mesh.points[:, 2:]], axis=1),
-                         3 * mesh.irises @ turn.T + 7, 3 * mesh.lids @ turn.T + 7)  # fmt: skip
-    np.testing.assert_allclose(moved, close_points(mesh.points, mesh.irises, mesh.lids), atol=1e-4)
+    assert mesh.close is not None
+    seen = close_points(mesh.close)
+    assert seen.shape == (CLOSE_INPUTS,)
+    np.testing.assert_allclose(close_points(3 * mesh.close @ turn.T + 7), seen, atol=1e-4)
+
+
+def test_a_mirror_exchanges_left_and_right() -> None:
+    assert [MIRRORED[i] for i in MIRRORED] == list(range(len(BLENDSHAPES)))
+    assert BLENDSHAPES[MIRRORED[BLENDSHAPES.index("mouthSmileLeft")]] == "mouthSmileRight"
+    assert BLENDSHAPES[MIRRORED[BLENDSHAPES.index("jawOpen")]] == "jawOpen"
 
 
 def test_a_bend_is_linear_turns_with_the_head_and_grows_with_the_face() -> None:

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from id2face_core.assets import require
 from id2face_core.errors import AssetCorruptError
-from id2face_core.faces.landmarks import LiteNetwork
+from id2face_core.faces.lite import LiteNetwork
 from id2face_core.training.frozen import load_onnx, load_tflite
 
 RNG = np.random.default_rng(0)

@@ -109,6 +109,8 @@ ASSETS: tuple[Asset, ...] = (
                "1055cb9d4a9ca8b8c688902a3a5194311138ba256bcc94e336d8373a5f30c814", "468 points of a face"),
     _mediapipe("iris_landmark", "iris_landmark",
                "d1744d2a09c25f501d39eba4faff47e53ecca8852c5ce19bce8eeac39357521f", "irises, for the gaze"),
+    _mediapipe("face_landmark_with_attention", "face_landmark",
+               "e06a804e0144f9929eda782122916b35d60c697c3c9344013ca2bbe76a6ce2b4", "lips and lids, for the expression"),
     _mediapipe("palm_detection_lite", "palm_detection",
                "e9a4aaddf90dda56a87235303cf00e4c2d3fb28725f68fd88772997dac905c18", "hands before faces"),
     _mediapipe("hand_landmark_lite", "hand_landmark",

@@ -71,11 +71,11 @@ class AttributeExtractor:
         """Blendshapes float32 [52], seen more closely than by `extract`, whose values are what the recomposer has learnt from.
 
         Raises:
-            ShapeError: a mesh without lids.
+            ShapeError: a mesh without the closer points.
         """
-        if mesh.lids is None:
-            raise ShapeError("the mesh has no lids; take one that MeshNetwork.fit gave")
-        values: np.ndarray = self.close(torch.from_numpy(close_points(mesh.points, mesh.irises, mesh.lids))[None])[0].numpy()
+        if mesh.close is None:
+            raise ShapeError("the mesh lacks its closer points; take one that MeshNetwork.fit gave")
+        values: np.ndarray = self.close(torch.from_numpy(close_points(mesh.close))[None])[0].numpy()
         return values
 
     def bend(self, mesh: Mesh, change: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..faces.attention import EYES, IRISES, LIPS
 from ..faces.types import Mesh
 
 # The points that MediaPipe's blendshape network looks at (irises from 468 on).
@@ -17,7 +18,8 @@ BLENDSHAPE_POINTS = np.array([
     336, 338, 356, 361, 362, 365, 373, 374, 375, 377, 378, 379, 380, 381, 382, 384, 385, 386, 387, 388, 389, 390, 397, 398,
     400, 402, 405, 409, 415, 454, 466, 468, 469, 470, 471, 472, 473, 474, 475, 476, 477,
 ])  # fmt: skip
-EYE_CORNERS = ((33, 133), (362, 263))
+EYE_CORNERS, MOUTH_CORNERS = ((33, 133), (362, 263)), (61, 291)
+CLOSE_INPUTS = 2 * (len(BLENDSHAPE_POINTS) + LIPS.size + EYES.size + IRISES.size)  # numbers of `close_points`
 
 
 def head_pose(points: np.ndarray, canonical: np.ndarray) -> tuple[float, float, float]:
@@ -99,21 +101,25 @@ def blendshape_points(points: Tensor, irises: Tensor) -> Tensor:
     return (torch.stack((x, y), dim=-1) / size).flatten(-2)
 
 
-def close_points(points: np.ndarray, irises: np.ndarray, lids: np.ndarray) -> np.ndarray:
-    """`normalised_points`, and the contours of lids and brows in each eye's own axes and widths.
-
-    Args:
-        points: [..., 468, 3]; irises: [..., 2, 5, 2]; lids: [..., 2, 71, 2].
+def close_points(close: np.ndarray) -> np.ndarray:
+    """`normalised_points` of meshes [..., 478, 2], and the points of mouth and eyes in their own axes and widths.
 
     Returns:
-        float32 [..., 576].
+        float32 [..., CLOSE_INPUTS].
     """
-    parts = [normalised_points(points, irises)]
-    for eye, (first, second) in enumerate(EYE_CORNERS):
-        a, b = points[..., first, :2], points[..., second, :2]
-        width = np.linalg.norm(b - a, axis=-1)[..., None, None]
-        axis = (b - a)[..., None, :] / np.maximum(width, 1e-6)
-        away = (lids[..., eye, :, :] - ((a + b) / 2)[..., None, :]) / np.maximum(width, 1e-6)
-        across = np.stack([-axis[..., 1], axis[..., 0]], axis=-1)
-        parts.append(np.stack([(away * axis).sum(axis=-1), (away * across).sum(axis=-1)], axis=-1).reshape(*away.shape[:-2], -1))
+    close = close.astype(np.float64)
+    irises = close[..., IRISES, :]
+    parts = [normalised_points(close[..., :468, :], irises), _within(close, LIPS, MOUTH_CORNERS)]
+    for eye, corners in enumerate(EYE_CORNERS):
+        parts.append(_within(close, np.concatenate([EYES[eye], IRISES[eye]]), corners))
     return np.concatenate(parts, axis=-1).astype(np.float32)
+
+
+def _within(close: np.ndarray, chosen: np.ndarray, corners: tuple[int, int]) -> np.ndarray:
+    """Chosen points off the middle between two corners, along and across their line, over its length: [..., 2 N]."""
+    first, second = close[..., corners[0], :], close[..., corners[1], :]
+    width = np.maximum(np.linalg.norm(second - first, axis=-1), 1e-6)[..., None, None]
+    along = (second - first)[..., None, :] / width
+    across = np.stack([-along[..., 1], along[..., 0]], axis=-1)
+    away = (close[..., chosen, :] - (first + second)[..., None, :] / 2) / width
+    return np.stack([(away * along).sum(axis=-1), (away * across).sum(axis=-1)], axis=-1).reshape(*away.shape[:-2], -1)

@@ -9,6 +9,7 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
 from ..faces.landmarks import OVAL
+from .geometry import CLOSE_INPUTS
 
 
 class _PointsNetwork(ModelMixin, ConfigMixin):
@@ -59,14 +60,14 @@ class _Stage(nn.Module):
 
 
 class ExpressionNetwork(_PointsNetwork):
-    """A closer look: mesh points and the contours of lids and brows [B, 576], see `geometry.close_points`, -> 52 blendshapes.
+    """A closer look: points of the attention mesh [B, N], see `geometry.close_points`, -> 52 blendshapes.
 
     Also holds the way back, `basis` [52, 468, 3]: how the points of a mesh without pose, of size 1, move on average with each
     blendshape.
     """
 
     @register_to_config
-    def __init__(self, inputs: int = 576, outputs: int = 52, width: int = 384, dropout: float = 0.2) -> None:
+    def __init__(self, inputs: int = CLOSE_INPUTS, outputs: int = 52, width: int = 384, dropout: float = 0.2) -> None:
         super().__init__()
         self.register_buffer("centre", torch.zeros(inputs))
         self.register_buffer("spread", torch.ones(inputs))

@@ -20,6 +20,8 @@ BLENDSHAPES: tuple[str, ...] = (
     "mouthSmileRight", "mouthStretchLeft", "mouthStretchRight", "mouthUpperUpLeft", "mouthUpperUpRight",
     "noseSneerLeft", "noseSneerRight",
 )  # fmt: skip
+# Where each blendshape is found in a mirrored face.
+MIRRORED = tuple(BLENDSHAPES.index(n.replace("Left", "#").replace("Right", "Left").replace("#", "Right")) for n in BLENDSHAPES)
 PATCHES = ("forehead", "left_cheek", "right_cheek", "chin")
 GROUPS: dict[str, tuple[str, ...]] = {
     "pose": ("yaw", "pitch"),  # degrees

@@ -15,7 +15,7 @@ from ..attributes.geometry import normalised_points
 from ..components import load_detector
 from ..errors import FaceRejectedError, PictureError
 from ..faces.alignment import arcface_matrix, invert, transform_points, warp
-from ..faces.landmarks import MeshNetwork
+from ..faces.landmarks import FILES, MeshNetwork
 from ..faces.tiling import TiledDetector
 from ..faces.types import Face, FaceDetector
 from ..pictures import read_picture
@@ -94,9 +94,7 @@ class Examiner:
         self.auditors: list[Auditor] = [load_judge(judge) for judge in judges]
         self.near = load_detector(detectors, folder)  # where a face is known to have been
         self.detector: FaceDetector = TiledDetector(self.near)
-        mesh_file = require("landmarks", "face_landmark.tflite", folder)
-        require("landmarks", "iris_landmark.tflite", folder)
-        self.mesh = MeshNetwork.from_folder(mesh_file.parent)
+        self.mesh = MeshNetwork.from_folder([require("landmarks", name, folder) for name in FILES][0].parent)
         self.reader = AttributeExtractor.from_folder(our_weights("attributes"))
 
     def examine(self, index: int, pair: Pair, controls: bool, crops: bool) -> Examined:

@@ -1,21 +1,24 @@
-"""468 mesh points and both irises of a face, by MediaPipe's packaged networks.
+"""468 mesh points and both irises of a face, and lips and lids once more and closely, by MediaPipe's packaged networks.
 
-Kartynnik et al., arXiv 1907.06724 (mesh), Ablavatski et al., arXiv 2006.11341 (iris). The networks are TensorFlow Lite
-files run by LiteRT: plain operators, one thread, a few milliseconds a face.
+Kartynnik et al., arXiv 1907.06724 (mesh), Ablavatski et al., arXiv 2006.11341 (iris), and `attention`. The networks are
+TensorFlow Lite files run by LiteRT: one thread, a few milliseconds a face.
 """
 
 from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from ..errors import FaceRejectedError
 from .alignment import invert, transform_points, warp
+from .attention import AttentionNetwork
+from .lite import LiteNetwork
 from .types import Mesh
 
+FILES = ("face_landmark.tflite", "iris_landmark.tflite", "face_landmark_with_attention.tflite")
 MESH_SIDE = 192
 IRIS_SIDE = 64
 ROI_SCALE = 1.5  # the network saw boxes half as large again as the mesh
@@ -33,23 +36,6 @@ class LandmarkModel(Protocol):
     """Anything that fits a mesh to a detected face."""
 
     def fit(self, picture: np.ndarray, points5: np.ndarray) -> Mesh: ...
-
-
-class LiteNetwork:
-    """One .tflite file: a float32 picture in, a list of flat arrays out (in the file's order of outputs)."""
-
-    def __init__(self, path: Path) -> None:
-        from ai_edge_litert.interpreter import Interpreter
-
-        self._interpreter: Any = Interpreter(model_path=str(path), num_threads=1)
-        self._interpreter.allocate_tensors()
-        self._input = self._interpreter.get_input_details()[0]["index"]
-        self._outputs = [d["index"] for d in self._interpreter.get_output_details()]
-
-    def __call__(self, crop: np.ndarray) -> list[np.ndarray]:
-        self._interpreter.set_tensor(self._input, (crop[None] / 255.0).astype(np.float32))
-        self._interpreter.invoke()
-        return [self._interpreter.get_tensor(i).ravel() for i in self._outputs]
 
 
 def roi_matrix(centre: np.ndarray, side: float, roll: float, size: int, mirror: bool = False) -> np.ndarray:
@@ -76,17 +62,24 @@ def face_square(points5: np.ndarray) -> tuple[np.ndarray, float, float]:
     return eyes + 0.45 * (mouth - eyes), 4.0 * reach, _roll(points5[0], points5[1])
 
 
+def mesh_square(points: np.ndarray) -> tuple[np.ndarray, float, float]:
+    """`face_square` from a mesh [N, 2 or more] that is known."""
+    low, high = points[:, :2].min(axis=0), points[:, :2].max(axis=0)
+    return (low + high) / 2, ROI_SCALE * float((high - low).max()), _roll(points[33, :2], points[263, :2])
+
+
 class MeshNetwork:
     """Mesh and irises of one face. Not thread-safe: LiteRT's interpreters hold their tensors."""
 
-    def __init__(self, mesh_path: Path, iris_path: Path) -> None:
+    def __init__(self, mesh_path: Path, iris_path: Path, attention_path: Path) -> None:
         self._mesh = LiteNetwork(mesh_path)
         self._iris = LiteNetwork(iris_path)
+        self._attention = AttentionNetwork(attention_path)
 
     @classmethod
     def from_folder(cls, folder: Path) -> MeshNetwork:
-        """Load `face_landmark.tflite` and `iris_landmark.tflite` of a folder."""
-        return cls(Path(folder) / "face_landmark.tflite", Path(folder) / "iris_landmark.tflite")
+        """Load the `FILES` of a folder."""
+        return cls(*(Path(folder) / name for name in FILES))
 
     def fit(self, picture: np.ndarray, points5: np.ndarray, passes: int = 2) -> Mesh:
         """Fit the mesh.
@@ -108,14 +101,12 @@ class MeshNetwork:
             if side < MIN_FACE_SIDE or not math.isfinite(side):
                 raise FaceRejectedError("no_mesh", f"the face is only {side / ROI_SCALE:.0f} px wide")
             points, score = self._fit_once(picture, centre, side, roll)
-            low, high = points[:, :2].min(axis=0), points[:, :2].max(axis=0)
-            centre, side = (low + high) / 2, ROI_SCALE * float((high - low).max())
-            roll = _roll(points[33, :2], points[263, :2])
+            centre, side, roll = mesh_square(points)
         if score < MIN_SCORE:
             raise FaceRejectedError("no_mesh", f"face score {score:.2f} is below {MIN_SCORE}")
-        eyes = [self._fit_eye(picture, points, eye) for eye in (0, 1)]
-        irises, lids = (np.stack(part).astype(np.float32) for part in zip(*eyes, strict=True))
-        return Mesh(points.astype(np.float32), irises, score, lids)
+        irises = np.stack([self._fit_eye(picture, points, eye) for eye in (0, 1)])
+        close = self.look_closely(picture, centre, side, roll)
+        return Mesh(points.astype(np.float32), irises.astype(np.float32), score, close.astype(np.float32))
 
     def _fit_once(self, picture: np.ndarray, centre: np.ndarray, side: float, roll: float) -> tuple[np.ndarray, float]:
         matrix = roi_matrix(centre, side, roll, MESH_SIDE)
@@ -126,12 +117,16 @@ class MeshNetwork:
         depth = landmarks[:, 2:] * (side / MESH_SIDE)
         return np.concatenate([flat, depth], axis=1), 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, logit))))
 
-    def _fit_eye(self, picture: np.ndarray, points: np.ndarray, eye: int) -> list[np.ndarray]:
-        """Iris [5, 2], contours of lids and brow [71, 2]."""
+    def look_closely(self, picture: np.ndarray, centre: np.ndarray, side: float, roll: float) -> np.ndarray:
+        """The attention mesh [478, 2] of a face whose `mesh_square` is known."""
+        matrix = roi_matrix(centre, side, roll, MESH_SIDE)
+        return transform_points(self._attention(warp(picture, matrix, MESH_SIDE)), invert(matrix))
+
+    def _fit_eye(self, picture: np.ndarray, points: np.ndarray, eye: int) -> np.ndarray:
         first, second = (points[i, :2] for i in EYE_CORNERS[eye])
         side = EYE_SCALE * float(np.linalg.norm(second - first))
         mirror = eye == 1  # the network knows one side only
         matrix = roi_matrix((first + second) / 2, max(side, 4.0), _roll(first, second), IRIS_SIDE, mirror)
         outputs = self._iris(warp(picture, matrix, IRIS_SIDE))
-        found = [next(o for o in outputs if o.size == 3 * count).reshape(count, 3) for count in (5, 71)]
-        return [transform_points(points[:, :2].astype(np.float64), invert(matrix)) for points in found]
+        iris = next(o for o in outputs if o.size == 15).reshape(5, 3)[:, :2]
+        return transform_points(iris.astype(np.float64), invert(matrix))

@@ -11,7 +11,8 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial import Delaunay
 
 from .alignment import invert, transform_points, warp
-from .landmarks import LiteNetwork, roi_matrix
+from .landmarks import roi_matrix
+from .lite import LiteNetwork
 from .types import Mesh, SoftMask
 
 PALM_SIDE, HAND_SIDE = 192, 224

@@ -9,7 +9,8 @@ from PIL import Image
 from scipy.ndimage import uniform_filter
 
 from .alignment import invert, transform_points, warp
-from .landmarks import LiteNetwork, roi_matrix
+from .landmarks import roi_matrix
+from .lite import LiteNetwork
 from .types import Mesh, SoftMask
 
 SIDE = 256

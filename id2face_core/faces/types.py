@@ -21,13 +21,14 @@ class Face:
 class Mesh:
     """points: float32 [468, 3] (x, y in pixels, z in the same unit); irises: float32 [2, 5, 2], viewer's left first.
 
-    lids: float32 [2, 71, 2], lids and brows as closely as the irises; None where nobody needs them.
+    close: float32 [478, 2], all of them once more by a network that looks closely at lips, lids and irises; None where nobody
+        needs it.
     """
 
     points: np.ndarray = field(repr=False)
     irises: np.ndarray = field(repr=False)
     score: float
-    lids: np.ndarray | None = field(default=None, repr=False)
+    close: np.ndarray | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from torch import Generator, Tensor
 
 from ..attributes.geometry import close_points, head_poses, head_rotations, mesh_sizes, normalised_points
 from ..attributes.networks import BlendshapeNetwork, ExpressionNetwork, PersonNetwork, inner_face
+from ..attributes.vector import MIRRORED
 from .loop import seeded
 from .table import HELD_OUT_EVERY
 
@@ -84,31 +85,33 @@ class BlendshapeTask:
 class ExpressionTask:
     """52 blendshapes, as a closer teacher sees them.
 
-    points [N, 468, 3], irises [N, 2, 5, 2], lids [N, 2, 71, 2], targets [N, 52]; held: bool [N], rows that only test.
+    points [N, 468, 3], close [N, 3, 478, 2] (see `features`: the last of the three readings is of the mirrored face), targets
+    [N, 52]; held: bool [N], rows that only test.
     """
 
     name = "expression"
 
     def __init__(
-        self, points: np.ndarray, irises: np.ndarray, lids: np.ndarray, targets: np.ndarray, held: np.ndarray, width: int = 384,
+        self, points: np.ndarray, close: np.ndarray, targets: np.ndarray, held: np.ndarray, width: int = 384,
         device: torch.device | None = None, seed: int = 0,
     ) -> None:  # fmt: skip
-        x, y = torch.from_numpy(close_points(points, irises, lids)), torch.from_numpy(targets).float()
+        x, y = torch.from_numpy(close_points(close)), torch.from_numpy(targets).float()
         with seeded(seed):
-            self.model = ExpressionNetwork(x.shape[1], y.shape[1], width)
+            self.model = ExpressionNetwork(x.shape[2], y.shape[1], width)
         out = torch.from_numpy(held)
-        self.model.centre.copy_(x[~out].mean(dim=0))
-        self.model.spread.copy_(x[~out].std(dim=0).clamp_min(1e-3))
-        _fit_linear(self.model, x[~out], y[~out])
+        self.model.centre.copy_(x[~out, 0].mean(dim=0))
+        self.model.spread.copy_(x[~out, 0].std(dim=0).clamp_min(1e-3))
+        _fit_linear(self.model, x[~out, 0], y[~out])
         self.model.basis.copy_(expression_basis(points[~held], y[~out], torch.from_numpy(canonical_mesh(points))))
         self._scale = y.std(dim=0).clamp_min(0.02).to(device)
-        self._x, self._y, self._test = x[~out].to(device), y[~out].to(device), (x[out], y[out])
+        self._x, self._y, self._test = x[~out].to(device), y[~out].to(device), (x[out, 0], y[out])
 
     def losses(self, batch: int, rng: Generator) -> dict[str, Tensor]:
-        i = torch.randint(len(self._x), (batch,), generator=rng, device=rng.device)
-        noise = torch.randn(batch, self._x.shape[1], generator=rng, device=rng.device)
-        out = self.model.raw(self._x[i] + 0.02 * self.model.spread * noise).float()
-        return {"shapes": F.smooth_l1_loss(out / self._scale, self._y[i] / self._scale, beta=0.5)}
+        i, reading = (torch.randint(n, (batch,), generator=rng, device=rng.device) for n in self._x.shape[:2])
+        noise = torch.randn(batch, self._x.shape[2], generator=rng, device=rng.device)
+        out = self.model.raw(self._x[i, reading] + 0.02 * self.model.spread * noise).float()
+        targets = torch.where((reading == 2)[:, None], self._y[i][:, list(MIRRORED)], self._y[i])
+        return {"shapes": F.smooth_l1_loss(out / self._scale, targets / self._scale, beta=0.5)}
 
     @torch.no_grad()
     def figures(self) -> dict[str, float]:

@@ -142,19 +142,19 @@ def _attribute_networks(
 
 def _expression_rows(
     generated: dict[str, np.ndarray], real: dict[str, np.ndarray], held: np.ndarray, shapes: BlendshapeNetwork
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Meshes, irises, lids, blendshapes, and which rows are held out.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Meshes, closer readings of them, blendshapes, and which rows are held out.
 
     Real faces that the close teacher has seen; without it generated ones, with the blendshapes of their meshes.
     """
     if "shapes" in real:
-        return real["points"], real["irises"], real["lids"], real["shapes"], held
-    if "lids" not in generated:
-        raise AssetMissingError("no face was measured with its lids; give --data, or --set attributes.keep=true")
+        return real["points"], real["close"], real["shapes"], held
+    if "close" not in generated:
+        raise AssetMissingError("no face was measured closely; give --data, or --set attributes.keep=true")
     points, irises = generated["points"], generated["irises"]
     with torch.inference_mode():
         targets = shapes.cpu()(torch.from_numpy(normalised_points(points, irises))).numpy()
-    return points, irises, generated["lids"], targets, np.arange(len(points)) % HELD_OUT_EVERY == 0
+    return points, generated["close"], targets, np.arange(len(points)) % HELD_OUT_EVERY == 0
 
 
 def _person_rows(

@@ -23,7 +23,8 @@ from ..attributes.geometry import BLENDSHAPE_POINTS, normalised_points
 from ..attributes.networks import BlendshapeNetwork, ExpressionNetwork, PersonNetwork
 from ..errors import AssetMissingError, ConfigError
 from ..faces.alignment import invert, transform_points, warp
-from ..faces.landmarks import LiteNetwork, face_square, roi_matrix
+from ..faces.landmarks import face_square, roi_matrix
+from ..faces.lite import LiteNetwork
 from ..identity.encoder import IdentityEncoder
 from ..identity.recognisers import IMAGENET_MEAN, IMAGENET_STD
 from .frozen import load_onnx

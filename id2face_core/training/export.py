@@ -34,7 +34,7 @@ NETWORKS: dict[str, type[ModelMixin]] = {
     "attributes/expression": ExpressionNetwork,
     "attributes/person": PersonNetwork,
 }
-SHARD = "15MB"
+SHARD = "16MiB"  # a file of the repository at most
 PRIVATE = ("_name_or_path",)  # where a network was loaded from: a path of whoever trained it
 
 

@@ -34,7 +34,7 @@ NETWORKS: dict[str, type[ModelMixin]] = {
     "attributes/expression": ExpressionNetwork,
     "attributes/person": PersonNetwork,
 }
-SHARD = "16MiB"  # a file of the repository at most
+SHARD = 16 * 2**20 - 2**16  # bytes: a file of the repository stays within 16 MiB, header included
 PRIVATE = ("_name_or_path",)  # where a network was loaded from: a path of whoever trained it
 
 

@@ -31,6 +31,7 @@ from ..identity.traits import IdentityTraits
 from ..identity.vae import IdentityVAE
 from .attributes import BlendshapeTask, ExpressionTask, PersonTask, person_figures
 from .batches import measured_shards
+from .children import LOOKED_AT, chances, face_numbers, label
 from .contexts import ContextReader, Contexts
 from .corrections import measure_asked, picture_reader, read_networks
 from .export import export
@@ -133,8 +134,7 @@ def _attribute_networks(
     expression = ExpressionTask(*rows, c.expression_width, work.device, work.config.seed)
     work.fit(expression, c.expression)
     work.save(expression.model, "attributes/expression")
-    crops, placed, labels = _person_rows(work, generated, real, held)
-    person = PersonTask(crops, placed, labels, np.ones(len(crops)), c.person_widths, work.device, work.config.seed)
+    person = PersonTask(*_person_rows(work, generated, real, held), c.person_widths, work.device, work.config.seed)
     work.fit(person, c.person)
     work.save(person.model, "attributes/person")
     return (shapes.model, person.model), {"blendshape_r2": shapes.r2(), "expression": expression.figures()}
@@ -159,28 +159,30 @@ def _expression_rows(
 
 def _person_rows(
     work: Workshop, generated: dict[str, np.ndarray], real: dict[str, np.ndarray], held: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Crops, meshes in them and labels [N, 3] that the person network learns from."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Crops, meshes in them, labels [N, 3] and chances [N] that the person network learns from."""
+    here = placed_meshes(generated)
     if work.config.teachers.person != "labels":
         crops = np.concatenate([generated["crops"], real["crops"][~held]])
-        placed = np.concatenate([placed_meshes(generated), placed_meshes(real)[~held]])
-        return crops, placed, person_targets(crops, placed, work.config.teachers.person)
-    crops, labels = real["crops"][~held], person_labels(real["names"][~held], work.data)
-    placed = placed_meshes(real)[~held]
+        placed = np.concatenate([here, placed_meshes(real)[~held]])
+        return crops, placed, person_targets(crops, placed, work.config.teachers.person), np.ones(len(crops))
+    photographs, labels = real["crops"][~held], person_labels(real["names"][~held], work.data)
     if not np.isfinite(labels).any():
         raise AssetMissingError("no labelled real faces; give --data, or --set teachers.person=bundled")
-    if not work.config.attributes.glasses:
-        return crops, placed, labels
-    extra = generated["crops"][:GENERATED_WITH_GLASSES]
-    everyone = np.concatenate([crops, extra])
-    placed = np.concatenate([placed, placed_meshes(generated)[:GENERATED_WITH_GLASSES]])
-    names = np.concatenate([real["names"][~held], generated["names"][:GENERATED_WITH_GLASSES]])
-    teacher = resolve(work.config.teachers.recogniser, work.data)
-    unknown = np.full((len(extra), 3), np.nan, dtype=np.float32)
-    labels = np.concatenate([labels, unknown])
-    labels[:, 2] = spread_glasses(everyone, names, teacher, work.output / "attributes/glasses.npz", 0.15 * work.seconds)
+    numbers = face_numbers(generated["names"], work.config.synthesize.shard)
+    some = (numbers < LOOKED_AT) | (np.arange(len(numbers)) < (GENERATED_WITH_GLASSES if work.config.attributes.glasses else 0))
+    guessed, child = label(numbers[some], person_targets(generated["crops"][some], here[some], "bundled"))
+    crops = np.concatenate([photographs, generated["crops"][some]])
+    placed = np.concatenate([placed_meshes(real)[~held], here[some]])
+    labels = np.concatenate([labels, guessed])
+    if work.config.attributes.glasses:
+        names = np.concatenate([real["names"][~held], generated["names"][some]])
+        teacher = resolve(work.config.teachers.recogniser, work.data)
+        labels[:, 2] = spread_glasses(crops, names, teacher, work.output / "attributes/glasses.npz", 0.15 * work.seconds)
     useful = np.isfinite(labels).any(axis=1)
-    return everyone[useful], placed[useful], labels[useful]
+    photograph = np.arange(len(crops)) < len(photographs)
+    odds = chances(photograph[useful], np.concatenate([np.zeros(len(photographs), dtype=bool), child])[useful])
+    return crops[useful], placed[useful], labels[useful], odds
 
 
 def run_identity(work: Workshop) -> Figures:

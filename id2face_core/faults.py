@@ -19,12 +19,11 @@ from .errors import FaceRejectedError
 from .stages import Candidates, NewFace, Reading, SourceFace, ask_again, embed, five_points, wished_expression
 
 T = TypeVar("T")
-AGE, SEX, GLASSES = index("age"), index("sex"), index("glasses")
+AGE, SEX = index("age"), index("sex")
 POSE = group_slice("pose")
 AGE_TOLERANCE = 8.0  # years
 SEX_TOLERANCE = 0.5  # sex is 0 to 1: beyond the tolerance it reads as the other one
-GLASSES_TOLERANCE = 0.5  # 0 to 1: beyond it they are lost or invented
-POSE_TOLERANCE = 5.0  # degrees
+POSE_TOLERANCE = 4.0  # degrees
 EXPRESSION_TOLERANCE = 0.03  # mean absolute error of the blendshapes; .1 between two photographs of anybody
 DRAWN_TOLERANCE = 0.12  # of a face: a bare forehead is better than one that was painted bare
 GAIN = 0.8  # of what was missed, how much is asked for in addition
@@ -64,8 +63,8 @@ def fault(
         limit: greatest cosine with the source by the bundled encoder; beyond it the fault is at least `TOO_SIMILAR`, and beyond
             `STRANGER` at least `ALIKE`.
         kept: which traits have to agree with the wish, bool [T] (None: all).
-        pasted: what the finished picture shows, once there is one: expression, age, sex and glasses are judged there. Pose is
-            not, which the paste bends at the outline only.
+        pasted: what the finished picture shows, once there is one: expression, age and sex are judged there. Pose is not, which
+            the paste bends at the outline only.
         drawn: share of the new face where skin was drawn over its own hair, see `photograph.compose.Composite`.
     """
     shown = alone if pasted is None else pasted
@@ -76,10 +75,7 @@ def fault(
         return ALIKE * (1 + closeness)
     turned = float((alone.attributes - wanted)[POSE].abs().max())
     pulled = float((shown.expression - wished_expression(source, wanted)).abs().mean())
-    worn = float((shown.attributes - wanted)[GLASSES].abs())
-    parts_of_it = [
-        turned / POSE_TOLERANCE, pulled / EXPRESSION_TOLERANCE, drawn / DRAWN_TOLERANCE, worn / GLASSES_TOLERANCE
-    ]  # fmt: skip
+    parts_of_it = [turned / POSE_TOLERANCE, pulled / EXPRESSION_TOLERANCE, drawn / DRAWN_TOLERANCE]
     for trait, tolerance in ((AGE, AGE_TOLERANCE), (SEX, SEX_TOLERANCE)):
         if kept is None or kept[parts.traits.indices.index(trait)]:
             parts_of_it.append(float((shown.attributes - wanted)[trait].abs()) / tolerance)

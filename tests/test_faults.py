@@ -52,15 +52,7 @@ def test_age_and_sex_are_those_of_the_finished_picture() -> None:
     assert wrong(reading(age=80), reading()) == 0 and wrong(reading(), reading(age=80)) > 1
 
 
-@pytest.mark.parametrize("wished", [0.0, 1.0])
-def test_glasses_are_neither_lost_nor_invented(wished: float) -> None:
-    wanted, seen = reading(), reading()
-    wanted.attributes[faults.GLASSES], seen.attributes[faults.GLASSES] = wished, 1 - wished
-    assert wrong(seen, wanted=wanted) > 1 and wrong(wanted, seen, wanted=wanted) > 1
-    assert wrong(wanted, wanted=wanted) == 0 == wrong(seen, wanted, wanted=wanted)
-
-
-@pytest.mark.parametrize("name, right, off", [("yaw", 4.0, 6.0), ("pitch", -4.0, -6.0)])
+@pytest.mark.parametrize("name, right, off", [("yaw", 3.0, 5.0), ("pitch", -3.0, -5.0)])
 def test_pose_counts(name: str, right: float, off: float) -> None:
     for value, fine in ((right, True), (off, False)):
         shown = reading()

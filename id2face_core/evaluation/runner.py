@@ -29,6 +29,7 @@ from .privacy import Judge, diversity, identity_channel
 from .report import markdown
 from .sets import Sample, load_set
 from .thresholds import Threshold, fit_threshold, load_pool, pool_of
+from .traits_judge import TraitsJudge, judged
 from .utility import FaceReader, utility_figures
 
 log = logging.getLogger("id2face.evaluation")
@@ -91,7 +92,7 @@ def evaluate(plan: Plan, product: Product | None) -> dict[str, Any]:
             log.info("%s judged %s", auditor.name, name)
         auditor.save()
     if product is not None:
-        _add_utility(figures, plan, outcomes, detectors, product)
+        _add_utility(figures, plan, outcomes, detectors, product, _traits_judge(auditors, plan.data_dir))
         figures["diversity"] = _diversity(plan, product, samples, auditors, options)
     figures["gates"] = gates(figures)
     write(figures, plan.output)
@@ -118,8 +119,9 @@ def write(figures: dict[str, Any], output: Path) -> None:
 
 
 def _add_utility(
-    figures: dict[str, Any], plan: Plan, outcomes: dict[str, list[Outcome]], detectors: list[Detector], product: Any
-) -> None:
+    figures: dict[str, Any], plan: Plan, outcomes: dict[str, list[Outcome]], detectors: list[Detector], product: Any,
+    judge: TraitsJudge | None,
+) -> None:  # fmt: skip
     reader, features = FaceReader(plan.data_dir), load_features(plan.data_dir / FEATURES)
     parts = getattr(product, "parts", None)
     pooled = [o for found in outcomes.values() for o in found]
@@ -132,6 +134,18 @@ def _add_utility(
         figures["utility"][name]["frechet_mobilenetv2"] = distance_with_floor(real, new, rng, features.name)
         if parts is not None:
             figures["utility"][name]["person"] = person_figures(found, parts.mesh, parts.extractor)
+        if judge is not None:
+            figures["utility"][name]["person_independent"] = judged(found, judge)
+
+
+def _traits_judge(auditors: Sequence[CachedAuditor], data_dir: Path) -> TraitsJudge | None:
+    """By the first recogniser that trained nothing here; None without one, or without labelled photographs."""
+    independent = next((a for a in auditors if not a.trained and a.name != "dlib"), None)
+    if independent is None:
+        return None
+    judge = TraitsJudge.fit(independent, data_dir)
+    independent.save()
+    return judge
 
 
 def _own_identities(plan: Plan, product: Any, samples: dict[str, list[Sample]]) -> dict[str, list[Outcome]]:

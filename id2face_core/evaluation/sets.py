@@ -7,7 +7,7 @@ import hashlib
 import io
 import tarfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -57,9 +57,19 @@ def load_set(data_dir: Path, name: str, limit: int | None = None) -> list[Sample
         rows = [r for r in rows if is_held_out(r[person_column]) and not r.get("overlap_eval")]
     rows = _order(rows, person_column)
     rows = rows if limit is None else rows[:limit]
-    pictures = _read_pictures(table.with_suffix(""), [r["file"] for r in rows])
+    return read_rows(data_dir, stem, rows, lambda r: f"{name}/{r[person_column]}")
+
+
+def read_rows(
+    data_dir: Path, stem: str, rows: Sequence[dict[str, str]], person: Callable[[dict[str, str]], str] | None = None
+) -> list[Sample]:
+    """Pictures of rows of a table faces/<stem>.csv, from the folder or the tar beside it. person: names whose face it is.
+
+    Raises AssetMissingError.
+    """
+    pictures = _read_pictures(Path(data_dir) / "faces" / stem, [r["file"] for r in rows])
     return [
-        Sample(r["file"], f"{name}/{r[person_column]}", p, _points(r)) for r, p in zip(rows, pictures, strict=True)
+        Sample(r["file"], r["file"] if person is None else person(r), p, _points(r)) for r, p in zip(rows, pictures, strict=True)
     ]
 
 

@@ -135,6 +135,9 @@ def _cell(value: Mapping[str, Any]) -> str:
     for key, item in value.items():
         if item is None:
             continue
-        shown = share(item) if isinstance(item, Mapping) else f"{item:.3g}" if isinstance(item, float) else str(item)
+        if isinstance(item, Mapping) and set(item) != {"hits", "trials"}:
+            shown = f"({_cell(item)})"
+        else:
+            shown = share(item) if isinstance(item, Mapping) else f"{item:.3g}" if isinstance(item, float) else str(item)
         parts.append(f"{key.replace('_', ' ')} {shown}")
     return "; ".join(parts)

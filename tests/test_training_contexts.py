@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from id2face_core.training.contexts import ContextReader, Contexts, paste_mask, put, similarities
-from id2face_core.training.picture_reader import apply
+from id2face_core.training.contexts import ContextReader, Contexts, paste_mask, put
+from id2face_core.training.picture_reader import apply, similarities
 
 
 def _points(scale: float = 1.0, shift: float = 0.0) -> torch.Tensor:

@@ -21,7 +21,7 @@ from ..faces.landmarks import OVAL
 from ..photograph.hair import hair_share
 from ..photograph.mask import core_mask, soft_mask
 from ..photograph.warp import NODES, REACH, Box
-from .picture_reader import CROP, apply, cut, inverse, jittered
+from .picture_reader import CROP, apply, cut, inverse, jittered, similarities
 from .teachers import BatchTeacher
 
 NEAR = 0.12  # face widths, as in `warp.target_points`
@@ -103,17 +103,6 @@ def _backward_grid(target: Tensor, points: Tensor) -> Tensor:
 def _areas(polygon: Tensor) -> Tensor:
     x, y = polygon.unbind(dim=2)
     return 0.5 * ((x * y.roll(-1, 1)).sum(dim=1) - (y * x.roll(-1, 1)).sum(dim=1)).abs().clamp_min(1.0)
-
-
-def similarities(start: Tensor, end: Tensor) -> Tensor:
-    """Least-squares similarities [B, 2, 3] from points [B, N, 2] to points [B, N, 2]."""
-    s0, t0 = start.mean(dim=1, keepdim=True), end.mean(dim=1, keepdim=True)
-    s, t = start - s0, end - t0
-    power = s.square().sum(dim=(1, 2)).clamp_min(1e-12)
-    cos = (s * t).sum(dim=(1, 2)) / power
-    sin = (s[..., 0] * t[..., 1] - s[..., 1] * t[..., 0]).sum(dim=1) / power
-    linear = torch.stack((cos, -sin, sin, cos), dim=1).view(-1, 2, 2)
-    return torch.cat((linear, (t0 - s0 @ linear.mT).mT), dim=2)
 
 
 def _light(source: Tensor, new: Tensor, weight: Tensor) -> Tensor:

@@ -169,14 +169,18 @@ def five_of(points: Tensor, irises: Tensor) -> Tensor:
 
 def arcface_matrices(five: Tensor) -> Tensor:
     """Least-squares similarities [B, 2, 3] from five points [B, 5, 2] to ArcFace's template (`alignment.arcface_matrix`)."""
-    target = torch.from_numpy(ARCFACE_POINTS).to(five)
-    s0, t0 = five.mean(dim=1, keepdim=True), target.mean(dim=0)
-    s, t = five - s0, target - t0
+    return similarities(five, torch.from_numpy(ARCFACE_POINTS).to(five).expand_as(five))
+
+
+def similarities(start: Tensor, end: Tensor) -> Tensor:
+    """Least-squares similarities [B, 2, 3] from points [B, N, 2] to points [B, N, 2]."""
+    s0, t0 = start.mean(dim=1, keepdim=True), end.mean(dim=1, keepdim=True)
+    s, t = start - s0, end - t0
     power = s.square().sum(dim=(1, 2)).clamp_min(1e-12)
     cos = (s * t).sum(dim=(1, 2)) / power
     sin = (s[..., 0] * t[..., 1] - s[..., 1] * t[..., 0]).sum(dim=1) / power
     linear = torch.stack((cos, -sin, sin, cos), dim=1).view(-1, 2, 2)
-    return torch.cat((linear, t0[:, None] - linear @ s0.mT), dim=2)
+    return torch.cat((linear, t0.mT - linear @ s0.mT), dim=2)
 
 
 def roi_matrices(centre: Tensor, side: Tensor, axis: Tensor, size: int, mirror: bool = False) -> Tensor:

@@ -18,7 +18,7 @@ def test_later_sources_win(tmp_path: Path) -> None:
     file.write_text('device = "cpu"\n[recomposer]\nwidth = 128\ndepth = 4\n[recomposer.losses]\nalignment = 0\n')
     config = load_config("gpu", file, ["recomposer.depth=5", "recomposer.losses.diffusion=2", "teachers.person=bundled"])
     assert (config.recomposer.width, config.recomposer.depth) == (128, 5)
-    assert config.recomposer.refiner.width == 1280, "of the rung"
+    assert config.recomposer.refiner.width == 1536, "of the rung"
     assert (config.recomposer.losses.alignment, config.recomposer.losses.diffusion) == (0.0, 2.0)
     assert config.teachers.person == "bundled" and config.device == "cpu"
 

@@ -255,19 +255,20 @@ RUNGS: dict[str, dict[str, Any]] = {
     },
     # hours on a CPU: the bundled weights
     "cpu": {},
-    # one GPU, 12 minutes: what the bundled identity encoder, surrogate, denoiser and refiner come from. The networks of the
-    # attribute vector and the VAE are the package's. The refiner is trained through the generator for as long as there is time.
+    # one GPU, 12 minutes: what the bundled identity encoder, person network, surrogate, denoiser and refiner come from. The
+    # networks of the attribute vector and the VAE are the package's. The refiner is trained through the generator for as long
+    # as there is time.
     "gpu": {
-        "synthesize": {"share": 0.2, "shard": 1024, "workers": 12, "render_share": 0.7, "real_share": 0.3},
+        "synthesize": {"share": 0.2, "faces": 36864, "shard": 1024, "workers": 12, "render_share": 0.7, "real_share": 0.3},
         "attributes": {"share": 0.03, "keep": True},
         "identity": {"share": 0.2, "encoder": {"batch": 512}, "real_weight": 4.0, "keep_vae": True},
-        "prior": {"share": 0.05, "surrogate_width": 1280, "surrogate": {"batch": 1024, "steps": 5000}},
+        "prior": {"share": 0.05, "surrogate_width": 1280, "surrogate": {"batch": 1024, "steps": 4000}},
         "recomposer": {
             "share": 0.52, "denoiser": {"batch": 512, "share": 0.3},
             "refiner": {
-                "width": 1280, "own": 0.3, "optimisation": {"batch": 512, "share": 0.05}, "round_faces": 16384,
-                "round_share": 0.02, "corrected": {"batch": 1024, "share": 0.02, "steps": 1500},
-                "decoder": {"batch": 96, "share": 0.5},
+                "width": 1536, "attributes": 0.6, "optimisation": {"batch": 512, "share": 0.05, "steps": 900}, "rounds": 1,
+                "round_faces": 8192, "round_share": 0.02, "corrected": {"batch": 1024, "share": 0.02, "steps": 900},
+                "decoder": {"batch": 64, "learning_rate": 4e-4, "share": 0.6},
             },
         },
     },

@@ -1,8 +1,9 @@
 """Age and sex by a judge that the product does not know: a ridge regression on the embeddings of a recogniser.
 
 Our own network reads what our own training was led by, and a reader that is trained through is soon talked into things. A
-recogniser that trained nothing here knows age and sex well enough (7.4 years, 97 % on UTKFace's held-out people), and two
-photographs of one person show how far its readings lie apart anyway.
+recogniser that trained nothing here knows age and sex well enough (8.1 years, 96 % on UTKFace's held-out people), and two
+photographs of one person show how far its readings lie apart anyway. It is partial too, the other way: a face that is turned away
+from the source in the space of recognisers is turned away in what it looks at. The truth lies between both readers.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .assets import model_folder, our_weights, require
+from .assets import model_folder, our_weights, require, require_folder
 from .assets.weights import WEIGHTS
 from .attributes.extractor import AttributeExtractor
 from .devices import probe
@@ -79,7 +79,7 @@ class Components:
 
     def _landmark_folder(self, *names: str) -> Path:
         root = None if self.landmarks is None else self.landmarks.parent
-        return [require("landmarks", f"{name}.tflite", root) for name in names][0].parent
+        return require_folder("landmarks", names, root)
 
     @property
     def nominal_points(self) -> np.ndarray:
@@ -98,7 +98,7 @@ class Components:
         surrogate = StyleSurrogate.from_pretrained(our_weights("surrogate", weights)).float().eval()
         refiner = StyleRefiner.from_pretrained(our_weights("refiner", weights)).float().eval()
         encoder = IdentityEncoder.from_pretrained(our_weights("identity_encoder", weights), torch_dtype=torch.float32)
-        landmarks = [require("landmarks", name, folder) for name in FILES][0].parent
+        landmarks = require_folder("landmarks", FILES, folder)
         return cls(
             detector=TiledDetector(load_detector(detectors, folder)),
             mesh=MeshNetwork.from_folder(landmarks),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -87,3 +88,8 @@ def require(kind: str, name: str, model_dir: Path | None = None) -> Path:
     if health == "corrupt":
         raise AssetCorruptError(f"{path} is damaged or was changed (SHA-256 differs); run: id2face setup")
     return path
+
+
+def require_folder(kind: str, names: Sequence[str], model_dir: Path | None = None) -> Path:
+    """The folder of several third-party files, each of them verified. Raises as `require` does."""
+    return [require(kind, name, model_dir) for name in names][0].parent

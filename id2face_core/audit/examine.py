@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ..assets import model_folder, our_weights, require
+from ..assets import model_folder, our_weights, require_folder
 from ..attributes.extractor import AttributeExtractor
 from ..attributes.geometry import normalised_points
 from ..components import load_detector
@@ -94,7 +94,7 @@ class Examiner:
         self.auditors: list[Auditor] = [load_judge(judge) for judge in judges]
         self.near = load_detector(detectors, folder)  # where a face is known to have been
         self.detector: FaceDetector = TiledDetector(self.near)
-        self.mesh = MeshNetwork.from_folder([require("landmarks", name, folder) for name in FILES][0].parent)
+        self.mesh = MeshNetwork.from_folder(require_folder("landmarks", FILES, folder))
         self.reader = AttributeExtractor.from_folder(our_weights("attributes"))
 
     def examine(self, index: int, pair: Pair, controls: bool, crops: bool) -> Examined:

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ..assets import require
+from ..assets import require_folder
 from ..components import NOMINAL_POINTS, WINDOW_ORIGIN
 from ..devices import share_processors
 from ..errors import FaceRejectedError
@@ -41,7 +41,7 @@ class _Meter:
     """Mesh, crop, embedding and feature map of one face."""
 
     def __init__(self, teacher: str) -> None:
-        self.mesh = MeshNetwork.from_folder([require("landmarks", name) for name in FILES][0].parent)
+        self.mesh = MeshNetwork.from_folder(require_folder("landmarks", FILES))
         self.teacher = recogniser_teacher(teacher)
 
     def __call__(self, name: str, picture: np.ndarray, points5: np.ndarray, passes: int) -> Row | None:

@@ -208,7 +208,7 @@ def refiner_losses(
         last = step == len(steps) - 1
         share, seen = (1.0 if last else 0.5), None
         codes = mean.unwhiten(refined, question.standard)
-        if last and isinstance(reader, DecoderReader):
+        if last and reader is not None:
             seen, read = reader.look(codes)
             identity, weight = seen.embeddings, trusted
         else:

@@ -249,9 +249,10 @@ class Anonymizer:
             generator.set_state(person.state)
             return person.latent.expand(preset.candidates, -1)
         count = preset.candidates if person is None else 1
-        latents = sample_identity(self.parts, wanted, generator, count=count, kept=self._kept(options))
+        kept = self._kept(options)
+        latents = sample_identity(self.parts, wanted, generator, source=source, count=count, kept=kept)
         latents = map_identity(
-            self.parts, latents, source.embedding, options.mode, margin=preset.margin, key=options.key
+            self.parts, latents, source.embedding, options.mode, kept=kept, margin=preset.margin, key=options.key
         )
         if person is not None:
             person.latent, person.state = latents[0], generator.get_state()

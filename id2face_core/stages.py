@@ -24,7 +24,7 @@ from .errors import ConfigError, FaceRejectedError
 from .faces.alignment import arcface_matrix, warp
 from .faces.types import Face, Mesh, SoftMask
 from .generator.window import Window
-from .identity.orthogonal import KeyedOrthogonal, exact, one_sided
+from .identity.orthogonal import exact, keyed, one_sided
 from .photograph.compose import ComposeOptions, Composite, compose
 from .photograph.mask import Neighbour
 
@@ -171,6 +171,7 @@ def sample_identity(
     attributes: Tensor,
     generator: Generator,
     *,
+    source: SourceFace | None = None,
     count: int = 1,
     kept: Tensor | None = None,
     temperature: float = 1.0,
@@ -179,12 +180,18 @@ def sample_identity(
 
     Args:
         attributes: [A], the wish; kept: which traits have to agree, bool [T], see `attributes.edit.kept_traits` (None: all).
+        source: who is replaced: the traits are carried over from there and changed as the wish changes them. None: they are
+            what the attributes say.
         temperature: scales the prior's spread.
 
     Returns:
         Latents [count, L].
     """
-    return parts.traits.condition(parts.vae.sample(count, generator, temperature), attributes[None], kept)
+    free = parts.vae.sample(count, generator, temperature)
+    if source is None:
+        return parts.traits.condition(free, attributes[None], kept)
+    own = identity_latent(parts, source.embedding)[None]
+    return parts.traits.carry(free, own, kept, (attributes - source.attributes)[None])
 
 
 @torch.inference_mode()
@@ -194,6 +201,7 @@ def map_identity(
     source: Tensor,
     mode: str,
     *,
+    kept: Tensor | None = None,
     margin: float = 0.0,
     key: bytes | None = None,
     nonce: bytes = PERSON_NONCE,
@@ -202,20 +210,22 @@ def map_identity(
 
     Args:
         mode: `exact` (orthogonal to the source's latent), `one_sided` (rotated only where the cosine exceeds `margin`), or
-            `keyed` (the source's own latent turned by a secret matrix: `latents` are not used, `key` is needed).
+            `keyed` (the source's own latent turned by a secret matrix, `key` is needed; `latents` give the traits).
+        kept: traits that the latents have from the source, bool [T], see `sample_identity`: they stay, the rest makes up for
+            them. None: nothing stays.
 
     Raises:
         ConfigError: unknown mode, or no key for `keyed`.
     """
-    own = identity_latent(parts, source)[None]
+    own, basis = identity_latent(parts, source)[None], None if kept is None else parts.traits.basis(kept)
     if mode == "keyed":
         if key is None:
             raise ConfigError("mode 'keyed' needs a key")
-        return KeyedOrthogonal(key, nonce, own.numel()).apply(own).float().expand_as(latents)
+        return keyed(latents, own, key, nonce, basis)
     if mode == "exact":
-        return exact(latents, own)
+        return exact(latents, own, basis)
     if mode == "one_sided":
-        return one_sided(latents, own, margin)
+        return one_sided(latents, own, margin, basis)
     raise ConfigError(f"mode is {mode!r}; choose one_sided, exact or keyed")
 
 

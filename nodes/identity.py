@@ -84,7 +84,9 @@ def sample(
         else:
             generator = generator_for(str(seed).encode(), source.digest if name is None else name.encode())
         values, count = source.attributes if wish is None else wish, candidates if name is None else 1
-        latents = sample_identity(parts, values, generator, count=count, kept=stays, temperature=temperature)
+        latents = sample_identity(
+            parts, values, generator, source=source, count=count, kept=stays, temperature=temperature
+        )
         new = Identity(latents, generator.get_state(), stays, person=name)
         return new if name is None else persons.setdefault(name, new)
 
@@ -118,7 +120,7 @@ def map_away(
         mapped = persons.get(person) if person is not None else None
         if mapped is None:
             latents = identity.latents[:1] if mode == "keyed" else identity.latents
-            mapped = map_identity(parts, latents, own.embedding, mode, margin=margin, key=key)
+            mapped = map_identity(parts, latents, own.embedding, mode, kept=identity.kept, margin=margin, key=key)
         if person is not None:
             persons[person] = mapped
         return replace(identity, latents=mapped, keyed=identity.keyed or mode == "keyed", person=person)

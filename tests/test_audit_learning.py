@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -154,6 +155,8 @@ def test_a_faint_trace_that_only_the_true_key_brings_back_is_noticed() -> None:
         def decode(self, latents: torch.Tensor) -> torch.Tensor:
             return latents
 
+        encode = decode
+
     draw = torch.Generator().manual_seed(0)
     people = torch.nn.functional.normalize(torch.randn(12, DIM, generator=draw), dim=1)
     photos = torch.nn.functional.normalize(people.repeat(4, 1) + 0.08 * torch.randn(48, DIM, generator=draw), dim=1)
@@ -162,6 +165,7 @@ def test_a_faint_trace_that_only_the_true_key_brings_back_is_noticed() -> None:
     faint = 0.5 * turned + torch.nn.functional.normalize(torch.randn(48, DIM, generator=draw), dim=1)
     originals = keys.Originals(photos, np.array([f"p{i % 12}" for i in range(48)]), 0.9)
     everyone = np.arange(48)[None]
-    true, wrong = (keys._turned(Plain(), faint, originals, [k], everyone, "it") for k in (key, other))  # type: ignore[arg-type]
+    setting: Any = (Plain(), torch.zeros(DIM, 0), faint, originals)
+    true, wrong = (keys._turned(*setting, [k], everyone, "it") for k in (key, other))
     assert true["hits"] == 0 and true["nearer_than"] > 0.75 and true["p"] < 0.001
     assert wrong["p"] > 0.01 and abs(wrong["nearer_than"] - 0.5) < 0.15

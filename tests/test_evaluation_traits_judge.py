@@ -11,7 +11,9 @@ from PIL import Image
 
 from id2face_core.evaluation.outcomes import Outcome
 from id2face_core.evaluation.sets import Sample
-from id2face_core.evaluation.traits_judge import TraitsJudge, judged
+from id2face_core.evaluation.traits_judge import PACKAGED, PackagedJudge, TraitsJudge, judged
+
+from .tfjs_files import faceres_like
 
 POINTS = np.array([[20, 20], [44, 20], [32, 32], [22, 46], [42, 46]], dtype=np.float32)
 
@@ -56,7 +58,7 @@ def data(tmp_path: Path) -> Path:
 
 def test_it_learns_age_and_sex_and_says_how_well(data: Path) -> None:
     judge = TraitsJudge.fit(Colours(), data)
-    assert judge is not None and judge.recogniser == "colours"
+    assert judge is not None and judge.name == "ridge on colours"
     assert judge.held_out["N"] > 10 and judge.held_out["age_error_years"] < 6 and judge.held_out["sex"] > 0.9
     young, old = judge.read(face(25, True), POINTS), judge.read(face(75, False), POINTS)
     assert young[0] < 38 < 60 < old[0] and young[1] > 0 > old[1]
@@ -83,3 +85,16 @@ def test_what_changed_stands_beside_what_two_photographs_say(data: Path) -> None
     assert found["age_within_8"] == {"hits": 1, "trials": 2} and found["sex_kept"] == {"hits": 1, "trials": 2}
     assert found["age_bias_years"] > 8 and found["two_photos"]["age_within_8"] == {"hits": 1, "trials": 1}
     assert judged([], judge)["age_error_years"] is None
+
+
+def test_a_packaged_network_is_asked_where_it_is_there(data: Path) -> None:
+    assert PackagedJudge.load(data) is None
+    (data / PACKAGED).parent.mkdir(parents=True)
+    network = faceres_like(data)
+    for suffix in (".json", ".bin"):
+        network.with_suffix(suffix).rename((data / PACKAGED).with_suffix(suffix))
+    judge = PackagedJudge.load(data)
+    assert judge is not None and judge.name == "faceres" and judge.held_out["N"] > 10
+    young, old = judge.read(face(25, True), POINTS), judge.read(face(75, False), POINTS)
+    assert young[0] + 10 < old[0] and young[1] > 0 > old[1]
+    assert judge.held_out["sex"] == 1.0

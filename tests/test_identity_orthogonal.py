@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from id2face_core.errors import ConfigError, ShapeError
-from id2face_core.identity.orthogonal import KeyedOrthogonal, derive, exact, one_sided
+from id2face_core.identity.orthogonal import KeyedOrthogonal, derive, exact, keyed, keyed_back, one_sided, outside
 
 SEEDS = st.integers(0, 2**31)
 
@@ -84,3 +84,47 @@ def test_odd_dimension_and_short_key_are_refused_and_the_key_stays_secret():
     assert "topsecret" not in str(caught.value)
     assert "kkkk" not in repr(KeyedOrthogonal(b"k" * 32, b"", 8))
     assert derive(b"k" * 32, b"x") != derive(b"k" * 32, b"y")
+
+
+def _kept(seed: int, count: int = 8, dim: int = 64) -> torch.Tensor:
+    return torch.linalg.qr(torch.randn(dim, count, generator=torch.Generator().manual_seed(seed)))[0]
+
+
+@settings(deadline=None, max_examples=25)
+@given(SEEDS, st.floats(-0.4, 0.4))
+def test_what_is_kept_stays_and_the_rest_makes_up_for_it(seed, margin):
+    v, u = _pair(seed)
+    kept = _kept(seed)
+    v = v + (u - v) @ kept @ kept.T  # alike in what is kept, as `IdentityTraits.carry` makes them
+    mapped = one_sided(v, u, margin, kept)
+    torch.testing.assert_close(mapped @ kept, u @ kept, atol=1e-4, rtol=0)
+    torch.testing.assert_close(mapped.norm(dim=1), v.norm(dim=1))
+    assert F.cosine_similarity(mapped, u).max() < margin + 1e-4
+    assert F.cosine_similarity(exact(v, u, kept), u).abs().max() < 1e-5
+
+
+def test_a_source_that_is_all_trait_is_left_as_far_as_the_rest_allows():
+    kept = torch.eye(8)[:, :2]
+    u = torch.tensor([[3.0, 3.0, 0.1, 0, 0, 0, 0, 0]])
+    v = torch.tensor([[3.0, 3.0, 0.0, 0, 1.0, 0, 0, 0]])
+    mapped = exact(v, u, kept)
+    assert torch.equal(mapped[:, :2], u[:, :2]) and 0.9 < F.cosine_similarity(mapped, u).item() < 1
+    assert mapped[0, 2] < -0.9  # as far as it goes
+
+
+@settings(deadline=None, max_examples=15)
+@given(SEEDS)
+def test_a_key_turns_all_but_the_traits_and_turns_it_back(seed):
+    u, kept = _pair(seed)[1], _kept(seed)
+    new = keyed(u, u, bytes(range(32)), b"n", kept)
+    torch.testing.assert_close(new @ kept, u @ kept, atol=1e-4, rtol=0)
+    rest = outside(64, kept)
+    assert ((new @ rest) * (u @ rest)).sum(dim=1).abs().max() < 1e-3
+    torch.testing.assert_close(keyed_back(new, bytes(range(32)), b"n", kept), u, atol=1e-4, rtol=0)
+    wrong = keyed_back(new, bytes(range(1, 33)), b"n", kept)
+    assert F.cosine_similarity(wrong @ rest, u @ rest).max() < 0.7
+    torch.testing.assert_close(wrong @ kept, u @ kept, atol=1e-4, rtol=0)  # no key hides what is kept on purpose
+
+
+def test_outside_of_nothing_is_everything():
+    assert torch.equal(outside(6, None), torch.eye(6)) and torch.equal(outside(6, torch.zeros(6, 0)), torch.eye(6))

@@ -51,3 +51,42 @@ def test_released_traits_follow_the_identity_and_kept_ones_stay():
     wish = traits.release(latents[:50], attributes[0], kept)
     assert torch.equal(wish[:, index("sex")], attributes[0, index("sex")].expand(50))
     torch.testing.assert_close(wish[:, index("age")], attributes[:50, index("age")].clamp(15, 65), atol=1.0, rtol=0)
+
+
+def _with_directions() -> IdentityTraits:
+    """As `_fitted`; the directions are latent 0 of age, 1 of sex, 2 and 3 of descent."""
+    traits = IdentityTraits(LATENT, counts=(1, 1, 2)).fit(*_fitted()[1:])
+    traits.directions.copy_(torch.eye(LATENT)[:, :4])
+    return traits
+
+
+def test_carried_traits_are_the_sources_and_all_else_is_sampled():
+    traits = _with_directions()
+    free, own = (torch.randn(n, LATENT, generator=torch.Generator().manual_seed(n)) for n in (500, 1))
+    new = traits.carry(free, own)
+    torch.testing.assert_close(new[:, :4], own[:, :4].expand(500, -1))
+    torch.testing.assert_close(new[:, 4:], free[:, 4:])
+    only_sex = traits.carry(free, own, kept_traits(("sex",), traits.indices))
+    torch.testing.assert_close(only_sex[:, 1], own[:, 1].expand(500))
+    torch.testing.assert_close(only_sex[:, [0, 2, 3, 4, 5]], free[:, [0, 2, 3, 4, 5]])
+
+
+def test_a_changed_wish_moves_the_carried_trait():
+    traits, own = _with_directions(), torch.zeros(1, LATENT)
+    older = traits.carry(torch.zeros(1, LATENT), own, change=_wish(age=60.0) - _wish(age=40.0))
+    assert abs(float(older[0, 0]) - 2.0) < 0.1  # a deviation of age is ten years here
+    assert torch.equal(traits.carry(own, own, change=torch.zeros(1, len(ATTRIBUTES))), own)
+
+
+def test_without_directions_nothing_is_carried():
+    traits, _, _ = _fitted()
+    free = torch.randn(3, LATENT, generator=torch.Generator().manual_seed(5))
+    assert traits.basis().shape == (LATENT, 0) and torch.equal(traits.carry(free, torch.ones(1, LATENT)), free)
+
+
+def test_the_basis_is_orthonormal_though_traits_overlap():
+    traits = _with_directions()
+    traits.directions[:, 1] = torch.tensor([0.6, 0.8, 0, 0, 0, 0])  # sex leans to age
+    basis = traits.basis()
+    torch.testing.assert_close(basis.T @ basis, torch.eye(4), atol=1e-6, rtol=0)
+    torch.testing.assert_close(basis @ basis.T @ traits.directions, traits.directions, atol=1e-6, rtol=0)

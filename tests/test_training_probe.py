@@ -31,7 +31,8 @@ def faces(leak: float, people: int = 150, pictures: int = 3) -> RealTable:
     attributes = torch.randn(len(person), len(ATTRIBUTES), generator=rng)
     attributes[:, group_slice("skin")] = leak * soul[person] + 0.3 * torch.randn(len(person), 12, generator=rng)
     held = person % 4 == 0
-    return RealTable(torch.nn.functional.normalize(embeddings, dim=1), attributes, person, held)
+    labels = torch.full((len(held), 3), torch.nan)
+    return RealTable(torch.nn.functional.normalize(embeddings, dim=1), attributes, person, held, labels)
 
 
 @pytest.mark.parametrize("kind", PROBES)

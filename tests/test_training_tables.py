@@ -23,7 +23,8 @@ def real_table(people: list[int], held: list[bool]) -> RealTable:
     rng = torch.Generator().manual_seed(0)
     count = len(people)
     embeddings = torch.nn.functional.normalize(torch.randn(count, 8, generator=rng), dim=1)
-    return RealTable(embeddings, torch.arange(count).float()[:, None].expand(-1, 3), torch.tensor(people), torch.tensor(held))
+    attributes, labels = torch.arange(count).float()[:, None].expand(-1, 3), torch.full((count, 3), torch.nan)
+    return RealTable(embeddings, attributes, torch.tensor(people), torch.tensor(held), labels)
 
 
 def test_table_comes_back_and_splits(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def gates(figures: Figures) -> list[Gate]:
         cells = {name: u["person"][key] for name, u in sets.items() if "person" in u}
         rows.append(_least(f"{words} (own reader, optimistic)", 0.95, cells))
         cells = {name: u["person_independent"][key] for name, u in sets.items() if "person_independent" in u}
-        rows.append(_least(f"{words} (independent reader, which is noisy)", 0.95, cells))
+        rows.append(_least(f"{words} (independent reader)", 0.95, cells))
     for key, words, most in ERRORS:
         found = {name: u[key]["error"] for name, u in sets.items() if key in u}
         rows.append(_most(words, most, found))

@@ -29,7 +29,7 @@ from .privacy import Judge, diversity, identity_channel
 from .report import markdown
 from .sets import Sample, load_set
 from .thresholds import Threshold, fit_threshold, load_pool, pool_of
-from .traits_judge import TraitsJudge, judged
+from .traits_judge import PackagedJudge, Reader, TraitsJudge, judged
 from .utility import FaceReader, utility_figures
 
 log = logging.getLogger("id2face.evaluation")
@@ -92,7 +92,7 @@ def evaluate(plan: Plan, product: Product | None) -> dict[str, Any]:
             log.info("%s judged %s", auditor.name, name)
         auditor.save()
     if product is not None:
-        _add_utility(figures, plan, outcomes, detectors, product, _traits_judge(auditors, plan.data_dir))
+        _add_utility(figures, plan, outcomes, detectors, product, _traits_judges(auditors, plan.data_dir))
         figures["diversity"] = _diversity(plan, product, samples, auditors, options)
     figures["gates"] = gates(figures)
     write(figures, plan.output)
@@ -120,7 +120,7 @@ def write(figures: dict[str, Any], output: Path) -> None:
 
 def _add_utility(
     figures: dict[str, Any], plan: Plan, outcomes: dict[str, list[Outcome]], detectors: list[Detector], product: Any,
-    judge: TraitsJudge | None,
+    judges: Sequence[Reader],
 ) -> None:  # fmt: skip
     reader, features = FaceReader(plan.data_dir), load_features(plan.data_dir / FEATURES)
     parts = getattr(product, "parts", None)
@@ -134,18 +134,19 @@ def _add_utility(
         figures["utility"][name]["frechet_mobilenetv2"] = distance_with_floor(real, new, rng, features.name)
         if parts is not None:
             figures["utility"][name]["person"] = person_figures(found, parts.mesh, parts.extractor)
-        if judge is not None:
-            figures["utility"][name]["person_independent"] = judged(found, judge)
+        for key, judge in zip(("person_independent", "person_second_opinion"), judges, strict=False):
+            figures["utility"][name][key] = judged(found, judge)
 
 
-def _traits_judge(auditors: Sequence[CachedAuditor], data_dir: Path) -> TraitsJudge | None:
-    """By the first recogniser that trained nothing here; None without one, or without labelled photographs."""
+def _traits_judges(auditors: Sequence[CachedAuditor], data_dir: Path) -> list[Reader]:
+    """The network of its own kind where it is there, then one on the first recogniser that trained nothing here."""
+    judges: list[Reader] = [judge for judge in (PackagedJudge.load(data_dir),) if judge is not None]
     independent = next((a for a in auditors if not a.trained and a.name != "dlib"), None)
-    if independent is None:
-        return None
-    judge = TraitsJudge.fit(independent, data_dir)
-    independent.save()
-    return judge
+    if independent is not None:
+        ridge = TraitsJudge.fit(independent, data_dir)
+        independent.save()
+        judges += [] if ridge is None else [ridge]
+    return judges
 
 
 def _own_identities(plan: Plan, product: Any, samples: dict[str, list[Sample]]) -> dict[str, list[Outcome]]:

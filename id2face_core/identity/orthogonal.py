@@ -19,30 +19,46 @@ from ..errors import ConfigError, ShapeError
 KEY_BYTES = 32
 
 
-def exact(latents: Tensor, source: Tensor) -> Tensor:
-    """v' = |v| (v - (v.u) u) / |v - (v.u) u|, u = source / |source|. [B, L] each; raises ShapeError when parallel."""
-    u = source / source.norm(dim=-1, keepdim=True).clamp_min(1e-12)
-    rest = latents - (latents * u).sum(dim=-1, keepdim=True) * u
-    length = rest.norm(dim=-1, keepdim=True)
-    norm = latents.norm(dim=-1, keepdim=True)
-    if bool((length <= 1e-6 * norm).any()):
-        raise ShapeError("a sampled latent is parallel to the source; sample another one")
-    return rest * (norm / length)
+REACH = 0.95  # cosine outside of what is kept, at most: a face that is all source or all its opposite is nobody's
 
 
-def one_sided(latents: Tensor, source: Tensor, margin: float | Tensor) -> Tensor:
+def exact(latents: Tensor, source: Tensor, kept: Tensor | None = None) -> Tensor:
+    """Latents [B, L] rotated to cos(v, source) = 0; norms stay.
+
+    kept: orthonormal [L, K], see `IdentityTraits.basis`: what of the latents stays as it is, so that only the rest is rotated.
+    Raises ShapeError when parallel.
+    """
+    return _rotated(latents, source, 0.0, kept)
+
+
+def one_sided(latents: Tensor, source: Tensor, margin: float | Tensor, kept: Tensor | None = None) -> Tensor:
     """Rotate in the plane of (v, u) only where cos(v, u) > margin, to cos = margin. Norms stay.
 
-    latents: [B, L]; source: [B, L] or [1, L]; margin: a number or [B, 1]. Raises ConfigError outside of -1..1.
+    latents: [B, L]; source: [B, L] or [1, L]; margin: a number or [B, 1]; kept: as for `exact`. Raises ConfigError outside of
+    -1..1.
     """
     if not bool((torch.as_tensor(margin).abs() < 1).all()):
         raise ConfigError(f"margin is {margin}; choose a cosine between -1 and 1")
-    u = source / source.norm(dim=-1, keepdim=True).clamp_min(1e-12)
-    norm = latents.norm(dim=-1, keepdim=True)
-    cosine = (latents * u).sum(dim=-1, keepdim=True) / norm.clamp_min(1e-12)
-    free = exact(latents, source)
-    limited = margin * norm * u + (1 - margin**2) ** 0.5 * free
-    return torch.where(cosine > margin, limited, latents)
+    cosine = torch.cosine_similarity(latents, source.expand_as(latents), dim=-1)[..., None]
+    return torch.where(cosine > margin, _rotated(latents, source, margin, kept), latents)
+
+
+def _rotated(latents: Tensor, source: Tensor, cosine: float | Tensor, kept: Tensor | None) -> Tensor:
+    """Rotated outside of `kept` to a cosine with the source, or as near to it as that allows."""
+    wanted = cosine * latents.norm(dim=-1, keepdim=True) * source.norm(dim=-1, keepdim=True)
+    rest, away = latents, source.expand_as(latents)
+    if kept is not None:
+        rest, away = (v - v @ kept @ kept.mT for v in (rest, away))
+        wanted = wanted - ((latents - rest) * (source - away)).sum(dim=-1, keepdim=True)
+    length = rest.norm(dim=-1, keepdim=True)
+    reach = away.norm(dim=-1, keepdim=True).clamp_min(1e-12)
+    along = torch.maximum(torch.minimum(wanted / reach, REACH * length), -REACH * length)
+    u = away / reach
+    across = rest - (rest * u).sum(dim=-1, keepdim=True) * u
+    width = across.norm(dim=-1, keepdim=True)
+    if bool((width <= 1e-6 * length).any()):
+        raise ShapeError("a sampled latent is parallel to the source; sample another one")
+    return (latents - rest) + along * u + across * ((length**2 - along**2).sqrt() / width)
 
 
 def derive(key: bytes, purpose: bytes, nonce: bytes = b"", length: int = KEY_BYTES) -> bytes:
@@ -83,9 +99,34 @@ class KeyedOrthogonal:
         return "KeyedOrthogonal(<secret>)"
 
     def apply(self, latents: Tensor) -> Tensor:
-        """[B, L] -> [B, L]."""
+        """[B, dim] -> [B, dim]."""
         return (latents.double() @ self._q.T).to(latents.dtype)
 
     def undo(self, latents: Tensor) -> Tensor:
         """Inverse of `apply`, for whoever has the key."""
         return (latents.double() @ self._q).to(latents.dtype)
+
+
+def keyed(latents: Tensor, source: Tensor, key: bytes, nonce: bytes, kept: Tensor | None = None) -> Tensor:
+    """The source's latent [1, L] turned by a secret matrix outside of `kept` (as for `exact`), where `latents` [B, L] stay.
+
+    Raises ConfigError for a short key.
+    """
+    rest = outside(latents.shape[-1], kept)
+    turned = KeyedOrthogonal(key, nonce, rest.shape[1]).apply(source @ rest)
+    return latents - latents @ rest @ rest.mT + turned @ rest.mT
+
+
+def keyed_back(latents: Tensor, key: bytes, nonce: bytes, kept: Tensor | None = None) -> Tensor:
+    """What `keyed` made latents [B, L] of, for whoever has the key."""
+    rest = outside(latents.shape[-1], kept)
+    inside = latents @ rest
+    return latents + (KeyedOrthogonal(key, nonce, rest.shape[1]).undo(inside) - inside) @ rest.mT
+
+
+def outside(dim: int, kept: Tensor | None) -> Tensor:
+    """An orthonormal basis [dim, dim - K] of what an orthonormal [dim, K] leaves; the identity for None."""
+    if kept is None or not kept.shape[1]:
+        return torch.eye(dim)
+    whole, _ = torch.linalg.qr(kept.double(), mode="complete")
+    return whole[:, kept.shape[1] :].to(kept)

@@ -4,6 +4,10 @@ A freely sampled identity changes all three: a child's face lands under an old m
 latent, the prior is Gaussian, so the conditional prior is Gaussian too and Matheron's rule (Journel & Huijbregts 1978;
 arXiv 2002.09309) turns a free sample into one of it. Unlike a choice among candidates this is continuous: a trait that
 is read a little differently in another photograph of the person moves the new identity a little.
+
+Where somebody is replaced, more is known than the attributes: his own latent. Age, sex and descent live in a few directions of
+the space; there the new identity keeps what the source has, and everywhere else it is sampled and turned away. An identity that
+is turned away in all directions is one of another age, sex and descent, whatever the attributes say beside it.
 """
 
 from __future__ import annotations
@@ -17,16 +21,23 @@ from ..attributes.edit import PERSON_TRAITS
 from ..attributes.vector import index
 
 TRAITS = tuple(name for names in PERSON_TRAITS.values() for name in names)
+DIRECTIONS = (2, 2, 4)  # of each of PERSON_TRAITS; even, so that what is left has keyed rotations
 
 
 class IdentityTraits(ModelMixin, ConfigMixin):
-    """Ridge regression from identity latents [B, L] to standardised traits [B, T] (which attributes: `indices`)."""
+    """Ridge regression from identity latents [B, L] to standardised traits [B, T] (which attributes: `indices`).
+
+    directions: [L, D], of age, sex and descent, `counts` each, orthonormal within a trait; 0 before they are known.
+    """
 
     @register_to_config
-    def __init__(self, latent_dim: int = 64, indices: tuple[int, ...] = tuple(map(index, TRAITS))) -> None:
+    def __init__(
+        self, latent_dim: int = 64, indices: tuple[int, ...] = tuple(map(index, TRAITS)), counts: tuple[int, ...] = DIRECTIONS
+    ) -> None:
         super().__init__()
         count = len(indices)
-        self.indices = tuple(indices)
+        self.indices, self.counts = tuple(indices), tuple(counts)
+        self.register_buffer("directions", torch.zeros(latent_dim, sum(counts)))
         self.register_buffer("centre", torch.zeros(count))
         self.register_buffer("spread", torch.ones(count))
         self.register_buffer("weight", torch.zeros(latent_dim, count))
@@ -64,10 +75,43 @@ class IdentityTraits(ModelMixin, ConfigMixin):
         Returns:
             [B, L].
         """
-        chosen = torch.ones(len(self.indices), dtype=torch.bool) if kept is None else kept
+        return latents + (self.wanted(attributes) - latents @ self.weight) @ self._gain(kept, strength)
+
+    def _gain(self, kept: Tensor | None, strength: float = 1.0) -> Tensor:
+        """How a difference of the traits [T] moves a latent: [T, L], 0 for traits that are not kept."""
+        chosen = torch.ones_like(self.centre, dtype=torch.bool) if kept is None else kept.to(self.centre.device)
         weight, error = self.weight[:, chosen], self.error[chosen][:, chosen] / strength**2
-        gain = torch.linalg.solve(weight.T @ weight + error, weight.T)  # [T, L]
-        return latents + (self.wanted(attributes)[:, chosen] - latents @ weight) @ gain
+        gain = torch.zeros_like(self.weight.mT)
+        gain[chosen] = torch.linalg.solve(weight.T @ weight + error, weight.T)
+        return gain
+
+    def basis(self, kept: Tensor | None = None) -> Tensor:
+        """Orthonormal directions [L, K] of the traits that are kept (bool [T], None: all), K <= D."""
+        parts = self.directions.double().split(self.counts, dim=1)
+        stays = [kept is None or bool(kept[self.indices.index(index(names[0]))]) for names in PERSON_TRAITS.values()]
+        chosen = [part for part, keep in zip(parts, stays, strict=True) if keep and bool(part.any())]
+        if not chosen:
+            return self.directions[:, :0]
+        return torch.linalg.qr(torch.cat(chosen, dim=1))[0].to(self.weight)
+
+    def carry(
+        self, latents: Tensor, own: Tensor, kept: Tensor | None = None, change: Tensor | None = None
+    ) -> Tensor:
+        """Samples of the prior -> samples that keep the source's traits.
+
+        Args:
+            latents: [B, L] drawn from N(0, I); own: [B, L] or [1, L], the source's.
+            kept: [T] bool, None: all.
+            change: [B, A] or [1, A], by how much the wish differs from the source's attributes.
+
+        Returns:
+            [B, L].
+        """
+        basis = self.basis(kept)
+        carried = latents + (own - latents) @ basis @ basis.mT
+        if change is None:
+            return carried
+        return carried + (change[:, list(self.indices)] / self.spread) @ self._gain(kept)
 
     def release(self, latents: Tensor, attributes: Tensor, kept: Tensor) -> Tensor:
         """The wish for each identity: traits that are not kept become what the identity itself says.

@@ -49,12 +49,13 @@ class LoopConfig:
 
 @dataclass(frozen=True)
 class TeacherConfig:
-    """Names or files, see `teachers.py`."""
+    """Names or files, see `teachers.py`. second: reads age and sex beside the person network, `none`: nothing does."""
 
     recogniser: str = "foamliu"
     blendshapes: str = "mediapipe"
     expression: str = "mediapipe"
     person: str = "labels"
+    second: str = "none"
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,8 @@ class RefinerConfig:
     again to measure) to correct the surrogate, and both trained on; see `corrections.py`. decoder: at last, trained through the
     generator, with what is read off the pictures (a GPU's work; share 0: not at all); composed: there too, 1 - cosine of the
     finished picture with the wished identity, composed_away: its cosine with the face that was replaced, where it is positive;
-    contexts: photographs, at most, that faces are put into for both.
+    traits: how far the finished picture's latent is from the wish in the directions of age, sex and descent; second: how far age
+    and sex are off by `teachers.second`, a reader of another kind; contexts: photographs, at most, that faces are put into.
     """
 
     optimisation: Optimisation = Optimisation(0.1, 256, 1e-3, 0.01)
@@ -183,6 +185,8 @@ class RefinerConfig:
     decoder: Optimisation = Optimisation(0.0, 96, 3e-4, 0.01)
     composed: float = 1.0
     composed_away: float = 1.0
+    traits: float = 0.5
+    second: float = 0.5
     contexts: int = 12288
 
 

@@ -23,6 +23,7 @@ from ..photograph.mask import core_mask, soft_mask
 from ..photograph.warp import NODES, REACH, Box
 from .picture_reader import CROP, apply, cut, inverse, jittered, similarities
 from .teachers import BatchTeacher
+from .tfjs import SecondReader
 
 NEAR = 0.12  # face widths, as in `warp.target_points`
 LIGHT_SIDE, LIGHT_ROUNDS, OUTLIER, MAX_SHIFT = 28, 3, 0.12, 0.45  # of the light's fit; differences of sRGB in 0..1
@@ -125,12 +126,12 @@ def _light(source: Tensor, new: Tensor, weight: Tensor) -> Tensor:
 class ContextReader(nn.Module):
     """What several recognisers of one embedding space say about composed crops: the teacher, and our own encoder.
 
-    Two networks are harder to talk into something than one.
+    Two networks are harder to talk into something than one. second: reads age and sex besides, None: nothing does.
     """
 
-    def __init__(self, recognisers: list[BatchTeacher], seed: int = 0) -> None:
+    def __init__(self, recognisers: list[BatchTeacher], seed: int = 0, second: SecondReader | None = None) -> None:
         super().__init__()
-        self.recognisers = nn.ModuleList(recognisers)
+        self.recognisers, self.second = nn.ModuleList(recognisers), second
         self._seed = seed
         self._rng: Generator | None = None
 

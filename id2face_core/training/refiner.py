@@ -1,8 +1,8 @@
 """Stage `recomposer`: the refiner, trained with the recomposition loss: ask for anybody in any moment, read it back.
 
-A wish pairs attributes of a real or generated face, some of them edited, with an identity: sampled under the same traits and
-turned away from the face's own, or, now and then, that own identity, so that the channel carries identities that exist.
-No style code is needed as a target, so real faces, whose attributes lie elsewhere than those of renderings, take part.
+A wish pairs attributes of a real or generated face, some of them edited, with an identity: with the same traits, sampled and
+turned away from the face's own in all else, or, now and then, that own identity, so that the channel carries identities that
+exist. No style code is needed as a target, so real faces, whose attributes lie elsewhere than those of renderings, take part.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ AGES = (16.0, 85.0)  # years; only adults are asked for
 UNTOLD = 0.1  # share of wishes for which the refiner is not told whose face is replaced
 STUDENT_NOISE = 0.75
 NEAR_ENOUGH = 2.0  # standard deviations
+YEARS, SURE_SEX = 8.0, 1.2  # an error of so many years counts as one; the sex shall be a little plainer than before
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,8 @@ class Wishes:
         free = torch.randn(own.shape, generator=rng, device=rng.device)
         low, high = config.margin_from, config.margin_to
         margin = low + (high - low) * torch.rand((batch, 1), generator=rng, device=rng.device)
-        sampled = one_sided(self.traits.condition(free, attributes), own, margin)
+        carried = self.traits.carry(free, own, change=attributes - self.attributes[rows])
+        sampled = one_sided(carried, own, margin, self.traits.basis())
         kept = _share(batch, config.own, rng)
         return Drawn(torch.where(kept[:, None], own, sampled), attributes, rows, kept)
 
@@ -232,14 +234,27 @@ def _in_context(
     """The recomposition loss in the finished picture: it shows whoever was wished for, and the person of before no more.
 
     Only what still points at that person counts, so that nothing is pushed to where it would point back from the other side.
+    Age, sex and descent are read twice, by directions of the teacher's latent and, where there is one, by a second reader.
     """
-    drawn = question.drawn
-    composed = put(contexts.rows(drawn.rows), seen.crops, apply(seen.matrix, seen.points[..., :2]).detach())
+    drawn, before = question.drawn, contexts.rows(question.drawn.rows)
+    composed = put(before, seen.crops, apply(seen.matrix, seen.points[..., :2]).detach())
     source, others = wishes.embeddings[drawn.rows], (~drawn.own).float()
     found = onlookers(composed)
     apart = torch.stack([1 - (e * question.wanted).sum(dim=1) for e in found]).mean(dim=0)
     like = torch.stack([F.relu((e * source).sum(dim=1)) for e in found]).mean(dim=0)
-    return {"composed": config.composed * apart.mean(), "composed_away": config.composed_away * (others * like).mean()}
+    terms = {"composed": config.composed * apart.mean(), "composed_away": config.composed_away * (others * like).mean()}
+    if config.traits:
+        missed = (wishes.vae.encode(found[0]) - drawn.latents) @ wishes.traits.basis()
+        terms["traits"] = config.traits * F.huber_loss(missed, torch.zeros_like(missed))
+    if config.second and onlookers.second is not None:
+        older = drawn.attributes[:, AGE] - wishes.attributes[drawn.rows, AGE]
+        with torch.no_grad():
+            age, sex = onlookers.second(before.crops.to(composed) / 255).unbind(dim=1)
+        read = onlookers.second(composed)
+        years = F.huber_loss(read[:, 0] / YEARS, (age + older).clamp(*AGES) / YEARS, reduction="none", delta=NEAR_ENOUGH)
+        kind = F.huber_loss(read[:, 1], SURE_SEX * sex.clamp(-1, 1), reduction="none")
+        terms["second"] = config.second * (others * (years + 2 * kind)).mean()
+    return terms
 
 
 @torch.no_grad()

@@ -11,6 +11,7 @@ train/<network>/                           state and losses.csv of each network
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -56,6 +57,8 @@ from .teachers import (
     resolve,
     resolve_expression,
 )
+from .tfjs import POOLED, AgeGenderNet, SecondReader
+from .trait_directions import trait_directions
 from .workshop import Figures, Workshop
 
 GENERATED_WITH_GLASSES = 4000  # generated faces that help to tell glasses
@@ -244,6 +247,7 @@ def run_prior(work: Workshop) -> Figures:
     vae = IdentityVAE.from_pretrained(work.output / "identity_vae").eval().requires_grad_(False)
     latent_dim = vae.config.latent_dim
     traits = IdentityTraits(latent_dim).fit(vae.encode(train.embeddings), train.attributes)
+    traits.directions.copy_(trait_directions(vae, train, work.load_real()))
     work.save(traits, "identity_traits")
     mean = ConditionalMean(latent_dim + table.attributes.shape[1]).fit(_condition(vae, train), train.codes, c.ridge)
     work.save(mean, "closed_form")
@@ -293,10 +297,11 @@ def refiner_task(
     mean = ConditionalMean.from_pretrained(work.output / "closed_form")
     config = work.config.recomposer.refiner
     if reader is not None and (config.composed or config.composed_away):
-        embeddings, attributes, contexts = _photographs(work)
+        embeddings, attributes, contexts, labels = _photographs(work)
         wishes = Wishes(embeddings, attributes, vae, traits, contexts)
         teacher = resolve(work.config.teachers.recogniser, work.data)
-        onlookers = ContextReader([BatchTeacher(file) for file in dict.fromkeys((teacher, "bundled"))]).to(work.device)
+        recognisers = [BatchTeacher(file) for file in dict.fromkeys((teacher, "bundled"))]
+        onlookers = ContextReader(recognisers, second=_second_reader(work, contexts, labels)).to(work.device)
         return RefinerTask(wishes, mean, surrogate, config, work.device, work.config.seed, start_from, name, reader, onlookers)
     train, _ = work.load_table().split()
     faces: list[Table | RealTable] = [train]
@@ -307,8 +312,20 @@ def refiner_task(
     return RefinerTask(wishes, mean, surrogate, config, work.device, work.config.seed, start_from, name, reader)
 
 
-def _photographs(work: Workshop) -> tuple[Tensor, Tensor, Contexts]:
-    """Embeddings [N, E], attributes [N, A] and crops of faces that new ones are put into: real ones, without them generated."""
+def _second_reader(work: Workshop, contexts: Contexts, labels: Tensor) -> SecondReader | None:
+    """Fitted to the labels [N, 2] of the contexts; None where none is configured, or too little is labelled."""
+    enough = int(labels.isfinite().all(dim=1).sum()) >= POOLED
+    if work.config.teachers.second == "none" or not work.config.recomposer.refiner.second or not enough:
+        return None
+    network = AgeGenderNet.load(Path(resolve(work.config.teachers.second, work.data)))
+    return SecondReader(network).fit(contexts.crops, labels).requires_grad_(False)
+
+
+def _photographs(work: Workshop) -> tuple[Tensor, Tensor, Contexts, Tensor]:
+    """Embeddings [N, E], attributes [N, A], crops and labels [N, 2] (age, 1 = male) of faces that new ones are put into.
+
+    Real ones, without them generated ones.
+    """
     features = read_features(work.output / "features_real")
     held = held_out_mask(features["names"], work.data)
     if not len(features["names"]):
@@ -318,7 +335,8 @@ def _photographs(work: Workshop) -> tuple[Tensor, Tensor, Contexts]:
     features = {key: value[chosen] for key, value in features.items()}
     attributes = attributes_of(features, *read_networks(work.output), work.device)
     contexts = Contexts.of(features["crops"], placed_meshes(features), work.config.synthesize.workers)
-    return torch.from_numpy(features["embeddings"]).float(), attributes, contexts
+    labels = torch.from_numpy(person_labels(features["names"], work.data)[:, :2])
+    return torch.from_numpy(features["embeddings"]).float(), attributes, contexts, labels
 
 
 def _refine(work: Workshop) -> Figures:

@@ -60,13 +60,14 @@ class RealTable:
     """Real faces, which have no style code.
 
     embeddings [N, E], attributes [N, A]; people: [N] number of the same-identity group, -1 for whoever has one picture only;
-    held_out: [N] bool, of people that nothing is trained on.
+    held_out: [N] bool, of people that nothing is trained on. labels: [N, 3], see `tables.trait_labels`, NaN where unknown.
     """
 
     embeddings: Tensor
     attributes: Tensor
     people: Tensor
     held_out: Tensor
+    labels: Tensor
 
     @classmethod
     def load(cls, path: Path) -> RealTable | None:
@@ -74,13 +75,13 @@ class RealTable:
         if not has_state(path):
             return None
         tensors, _ = load_state(path)
-        return cls(tensors["embeddings"].float(), tensors["attributes"], tensors["people"], tensors["held_out"])
+        return cls(tensors["embeddings"].float(), *(tensors[k] for k in ("attributes", "people", "held_out", "labels")))
 
     def save(self, path: Path) -> None:
         save_state(path, {**vars(self), "embeddings": self.embeddings.half()}, {"rows": len(self.embeddings)})
 
     def rows(self, index: Tensor) -> RealTable:
-        return RealTable(self.embeddings[index], self.attributes[index], self.people[index], self.held_out[index])
+        return RealTable(*(value[index] for value in vars(self).values()))
 
     def pairs(self, held_out: bool) -> Pairs:
         """All faces of people with at least two pictures, on one side of the hold-out."""

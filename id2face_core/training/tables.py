@@ -17,6 +17,7 @@ from .table import RealTable, Table
 
 BATCH = 256
 LABELLED = "faces/utkface_adult.csv"
+DESCENTS = 4  # of UTKFace; its fifth, "others", is no group
 
 
 @torch.inference_mode()
@@ -54,7 +55,8 @@ def build_tables(
         groups = person_numbers(real["names"], data)
         held = torch.from_numpy(held_out_mask(real["names"], data))
         embeddings = torch.from_numpy(real["embeddings"]).float()
-        RealTable(embeddings, attributes_of(real, shapes, person, device), groups, held).save(output / "table_real")
+        labels = torch.from_numpy(trait_labels(real["names"], data))
+        RealTable(embeddings, attributes_of(real, shapes, person, device), groups, held, labels).save(output / "table_real")
     return len(order), len(real["names"])
 
 
@@ -74,6 +76,15 @@ def person_labels(names: np.ndarray, data: Path | None) -> np.ndarray:
     for i, name in enumerate(map(str, names)):
         if name in rows:
             out[i, :2] = float(rows[name]["age"]), 1 - float(rows[name]["gender"])
+    return out
+
+
+def trait_labels(names: np.ndarray, data: Path | None) -> np.ndarray:
+    """(age in years, 1 = male, descent 0 to 3) of pictures, NaN where there is no label. float32 [N, 3]."""
+    rows, out = _labelled_rows(data), person_labels(names, data)
+    for i, name in enumerate(map(str, names)):
+        descent = rows.get(name, {}).get("race")
+        out[i, 2] = float(descent) if descent and float(descent) < DESCENTS else np.nan
     return out
 
 

@@ -14,7 +14,8 @@ from torch import Tensor
 from ...assets import our_weights
 from ...faces.alignment import warp
 from ...identity.encoder import IdentityEncoder
-from ...identity.orthogonal import KeyedOrthogonal
+from ...identity.orthogonal import keyed_back, outside
+from ...identity.traits import IdentityTraits
 from ...identity.vae import IdentityVAE
 from ...stages import PERSON_NONCE
 from ..evidence import Evidence
@@ -48,9 +49,10 @@ def guess(evidence: Evidence, key: bytes | None, rng: np.random.Generator) -> li
     with torch.inference_mode():
         latents = vae.encode(after)
     everyone = np.arange(len(rows))
-    control = _turned(vae, latents, originals, [key], everyone[None], "the true key")
+    basis = IdentityTraits.from_pretrained(our_weights("identity_traits")).float().basis()
+    control = _turned(vae, basis, latents, originals, [key], everyone[None], "the true key")
     attacks = [
-        _turned(vae, latents, originals, keys, rng.integers(0, len(rows), (len(keys), 10)), what)
+        _turned(vae, basis, latents, originals, keys, rng.integers(0, len(rows), (len(keys), 10)), what)
         for what, keys in _keys(key, rng).items()
     ]
     worked = control["share"] >= 0.1 or control["p"] < 0.01
@@ -88,16 +90,21 @@ class Originals:
 
 @torch.inference_mode()
 def _turned(
-    vae: IdentityVAE, latents: Tensor, originals: Originals, keys: list[bytes], faces: np.ndarray, what: str
+    vae: IdentityVAE, kept: Tensor, latents: Tensor, originals: Originals, keys: list[bytes], faces: np.ndarray, what: str
 ) -> Row:
-    """A row for some keys. faces: which faces each key is tried on [K, n]. p: one-sided."""
+    """A row for some keys. kept: [L, K] of the traits, which no key turns, so that who is nearer shows in the rest.
+
+    faces: which faces each key is tried on [K, n]. p: one-sided.
+    """
+    rest = outside(latents.shape[1], kept)
+    known = F.normalize(vae.encode(originals.vectors) @ rest, dim=1)
     hits, nearer, whose = 0, list[float](), list[str]()
     for key, chosen in zip(keys, faces, strict=True):
-        back = vae.decode(KeyedOrthogonal(key, PERSON_NONCE, latents.shape[1]).undo(latents[chosen]))
-        cosines = (F.normalize(back, dim=1) @ originals.vectors.T).numpy()
-        for row, face in zip(cosines, chosen, strict=True):
+        back = keyed_back(latents[chosen], key, PERSON_NONCE, kept)
+        cosines = (F.normalize(vae.decode(back), dim=1) * originals.vectors[chosen]).sum(dim=1)
+        hits += int((cosines > originals.limit).sum())
+        for row, face in zip((F.normalize(back @ rest, dim=1) @ known.T).numpy(), chosen, strict=True):
             others = row[originals.persons != originals.persons[face]]
-            hits += int(row[face] > originals.limit)
             nearer.append(float((others < row[face]).mean()))
             whose.append(str(originals.persons[face]))
     mean, p = _above_chance(np.array(nearer), np.array(whose))

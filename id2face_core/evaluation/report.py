@@ -23,6 +23,8 @@ def markdown(figures: Mapping[str, Any]) -> str:
     if figures.get("identity_channel"):
         parts.append(_channel(figures["identity_channel"]))
     parts += [_utility(name, u) for name, u in figures.get("utility", {}).items()]
+    if figures.get("groups"):
+        parts.append(_groups(figures["groups"]))
     if figures.get("diversity"):
         lines = [
             f"- {d['auditor']}: {d['seeds']} seeds, mean {d['mean']:.3f}, largest {d['max']:.3f}"
@@ -64,6 +66,25 @@ def _channel(rows: Sequence[Mapping[str, Any]]) -> str:
         name = r["auditor"] + (" (took part in training)" if r["trained"] else "")
         lines.append(f"| {r['set']} | {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _groups(rows: Sequence[Mapping[str, Any]]) -> str:
+    lines = [
+        "## By group (labels of the data set; the groups overlap)",
+        "| set | group | pictures | same photo, FAR 1e-3 | mean score | age within 8 years | age bias | sex kept "
+        "| gaze | blendshapes | skin |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+    ]  # fmt: skip
+    for r in rows:
+        shares = [share(r["a1b"]), _score(r["a1b"]["mean"])] if "a1b" in r else ["-", "-"]
+        person = [share(r["age_within_8"]), _number(r["age_bias_years"]), share(r["sex_kept"])] if "sex_kept" in r else ["-"] * 3
+        errors = [_score(r.get(key)) for key in ("gaze_degrees", "blendshapes", "skin_lab")]
+        lines.append(f"| {r['set']} | {r['group']} | {r['n']} | {' | '.join(shares + person + errors)} |")
+    return "\n".join(lines)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:+.1f}"
 
 
 def _score(value: float | None) -> str:

@@ -23,6 +23,7 @@ from .cache import CachedAuditor
 from .channel import put_back
 from .detection import Detector, load_detectors
 from .gates import gates
+from .groups import group_figures
 from .outcomes import Outcome, Product, run_product
 from .people import person_figures
 from .privacy import Judge, diversity, identity_channel
@@ -92,7 +93,9 @@ def evaluate(plan: Plan, product: Product | None) -> dict[str, Any]:
             log.info("%s judged %s", auditor.name, name)
         auditor.save()
     if product is not None:
-        _add_utility(figures, plan, outcomes, detectors, product, _traits_judges(auditors, plan.data_dir))
+        readers, faces = _traits_judges(auditors, plan.data_dir), FaceReader(plan.data_dir)
+        _add_utility(figures, plan, outcomes, detectors, product, readers, faces)
+        figures["groups"] = _groups(plan, outcomes, auditors, thresholds, detectors[0], faces, readers)
         figures["diversity"] = _diversity(plan, product, samples, auditors, options)
     figures["gates"] = gates(figures)
     write(figures, plan.output)
@@ -120,9 +123,9 @@ def write(figures: dict[str, Any], output: Path) -> None:
 
 def _add_utility(
     figures: dict[str, Any], plan: Plan, outcomes: dict[str, list[Outcome]], detectors: list[Detector], product: Any,
-    judges: Sequence[Reader],
+    judges: Sequence[Reader], reader: FaceReader,
 ) -> None:  # fmt: skip
-    reader, features = FaceReader(plan.data_dir), load_features(plan.data_dir / FEATURES)
+    features = load_features(plan.data_dir / FEATURES)
     parts = getattr(product, "parts", None)
     pooled = [o for found in outcomes.values() for o in found]
     for name, found in (outcomes | {ALL: pooled} if len(outcomes) > 1 else outcomes).items():
@@ -136,6 +139,25 @@ def _add_utility(
             figures["utility"][name]["person"] = person_figures(found, parts.mesh, parts.extractor)
         for key, judge in zip(("person_independent", "person_second_opinion"), judges, strict=False):
             figures["utility"][name][key] = judged(found, judge)
+
+
+def _groups(
+    plan: Plan, outcomes: dict[str, list[Outcome]], auditors: Sequence[CachedAuditor],
+    thresholds: dict[tuple[str, str], Threshold], detector: Detector, reader: FaceReader, judges: Sequence[Reader],
+) -> list[dict[str, Any]]:  # fmt: skip
+    """By the first recogniser that trained nothing here, of sets whose pictures are labelled."""
+    auditor = next((a for a in auditors if not a.trained and a.name != "dlib"), None)
+    if auditor is None:
+        return []
+    rows = []
+    for name, found in outcomes.items():
+        threshold = thresholds[auditor.name, pool_of(name)]
+        by = group_figures(
+            found, lambda part, t=threshold, n=name: Judge(auditor, t, n, part),  # type: ignore[misc]
+            detector, reader, judges[0] if judges else None, plan.seed,
+        )  # fmt: skip
+        rows += [{"set": name, **row} for row in by]
+    return rows
 
 
 def _traits_judges(auditors: Sequence[CachedAuditor], data_dir: Path) -> list[Reader]:

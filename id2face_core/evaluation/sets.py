@@ -7,7 +7,7 @@ import hashlib
 import io
 import tarfile
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,16 +24,22 @@ SETS: dict[str, tuple[str, str]] = {  # name -> (file stem, column that names th
     "congress": ("congress_256", "id"),
     "utkface": ("utkface_adult", "group_foamliu"),
 }
+DESCENTS = ("White", "Black", "Asian", "Indian", "others")  # UTKFace's words for its numbers
+AGES = (30, 45, 60)  # years at which a group begins
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One real picture with one known face. picture: uint8 [H, W, 3]; points: float32 [5, 2] in pixels."""
+    """One real picture with one known face.
+
+    picture: uint8 [H, W, 3]; points: float32 [5, 2] in pixels; groups: see `groups_of`.
+    """
 
     name: str
     person: str
     picture: np.ndarray = field(repr=False)
     points: np.ndarray = field(repr=False)
+    groups: tuple[str, ...] = ()
 
 
 def load_set(data_dir: Path, name: str, limit: int | None = None) -> list[Sample]:
@@ -69,8 +75,23 @@ def read_rows(
     """
     pictures = _read_pictures(Path(data_dir) / "faces" / stem, [r["file"] for r in rows])
     return [
-        Sample(r["file"], r["file"] if person is None else person(r), p, _points(r)) for r, p in zip(rows, pictures, strict=True)
+        Sample(r["file"], r["file"] if person is None else person(r), p, _points(r), groups_of(r))
+        for r, p in zip(rows, pictures, strict=True)
     ]
+
+
+def groups_of(row: Mapping[str, str]) -> tuple[str, ...]:
+    """`descent Asian`, `sex female`, `age 30-44` of a row of UTKFace's table; nothing of rows without such labels."""
+    found = []
+    if row.get("race"):
+        found.append(f"descent {DESCENTS[int(float(row['race']))]}")
+    if row.get("gender"):
+        found.append(f"sex {'female' if int(float(row['gender'])) else 'male'}")
+    if row.get("age"):
+        years = float(row["age"])
+        ends = [f"below {AGES[0]}", *(f"{a}-{b - 1}" for a, b in zip(AGES, AGES[1:], strict=False)), f"{AGES[-1]} and more"]
+        found.append(f"age {ends[int(np.searchsorted(AGES, years, side='right'))]}")
+    return tuple(found)
 
 
 def _order(rows: list[dict[str, str]], column: str) -> list[dict[str, str]]:

@@ -8,7 +8,7 @@ import pytest
 from id2face_core.audit.contact_sheet import LABEL_HEIGHT, contact_sheet, face_window
 from id2face_core.audit.controls import CONTROLS, OVAL_RADII, crop_side, oval_mask
 from id2face_core.audit.utility import derangement
-from id2face_core.evaluation.utility import background_untouched, gaze_degrees, rgb_to_lab
+from id2face_core.evaluation.utility import EYES, background_untouched, gaze_degrees, rgb_to_lab
 from id2face_core.faces.alignment import ARCFACE_POINTS
 from id2face_core.training.splits import is_held_out
 
@@ -73,6 +73,17 @@ def test_gaze_follows_the_iris() -> None:
     assert gaze_degrees(mesh) == pytest.approx([0, 0])
     mesh[[468, 473], 0] += 20 * 12 / 11.7 / 2
     assert gaze_degrees(mesh) == pytest.approx([30, 0], abs=1e-6)
+
+
+def test_an_iris_off_its_eyeball_is_no_gaze() -> None:
+    mesh = np.zeros((478, 2))
+    for outer, inner, centre, rim_a, rim_b in EYES:
+        mesh[outer], mesh[inner] = (0, 0), (30, 0)
+        mesh[rim_a], mesh[rim_b] = (9, 0), (21, 0)
+        mesh[centre] = 15, -14
+    assert np.isnan(gaze_degrees(mesh)).all()
+    mesh[EYES[0][2]] = 15, 0  # one eye that can be read is enough
+    assert gaze_degrees(mesh) == pytest.approx([0, 0])
 
 
 def test_sheet_shows_the_cells(picture: np.ndarray) -> None:

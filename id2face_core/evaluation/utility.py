@@ -83,16 +83,21 @@ class FaceReader:
 
 
 def gaze_degrees(mesh: np.ndarray) -> np.ndarray:
-    """Horizontal and vertical gaze in the head from 478 points: iris centre off the middle of the eye corners."""
-    angles = []
+    """Horizontal and vertical gaze in the head from 478 points: iris centre off the middle of the eye corners.
+
+    NaN where neither iris lies on its eyeball: the network that places them was wrong, whatever the eyes do.
+    """
+    angles = [np.full(2, np.nan)]
     for outer, inner, centre, rim_a, rim_b in EYES:
         axis = mesh[inner] - mesh[outer]
         axis = axis / max(float(np.linalg.norm(axis)), 1e-6)
         offset = mesh[centre] - (mesh[outer] + mesh[inner]) / 2
         radius = max(float(np.linalg.norm(mesh[rim_a] - mesh[rim_b])), 1e-6) * EYEBALL_OVER_IRIS
         across, down = offset @ axis, offset @ np.array([-axis[1], axis[0]])
-        angles.append(np.degrees(np.arcsin(np.clip(np.array([across, down]) / radius, -1, 1))))
-    gaze: np.ndarray = np.mean(angles, axis=0)
+        turned = np.array([across, down]) / radius
+        if np.abs(turned).max() < 1:
+            angles.append(np.degrees(np.arcsin(turned)))
+    gaze: np.ndarray = np.mean(angles[1:] or angles, axis=0)
     return gaze
 
 
@@ -155,6 +160,8 @@ def utility_figures(
     figures["anonymized"] = len(done)
     for name, error in ERRORS.items():
         figures[name] = {"error": _mean(error, before, after), "random_pair": _mean(error, before, shuffled)}
+    read = [np.isfinite(pair[0].gaze).all() and np.isfinite(pair[1].gaze).all() for pair in zip(before, after, strict=True)]
+    figures["gaze_read"] = {"hits": int(sum(read)), "trials": len(read)}
     for name in ("skin_lab", "skin_ita_degrees"):
         figures[name]["two_photos"] = _two_photos(ERRORS[name], [o.sample.person for o in done], before)
     figures |= kept_openings([r.openings for r in before], [r.openings for r in after])
@@ -173,7 +180,8 @@ ERRORS: dict[str, Callable[[Reading, Reading], float]] = {
 
 
 def _mean(error: Callable[[Reading, Reading], float], a: Sequence[Reading], b: Sequence[Reading]) -> float:
-    return float(np.mean([error(x, y) for x, y in zip(a, b, strict=True)]))
+    errors = np.array([error(x, y) for x, y in zip(a, b, strict=True)])
+    return float(np.nanmean(errors)) if np.isfinite(errors).any() else float("nan")
 
 
 def _two_photos(

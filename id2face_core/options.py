@@ -56,7 +56,7 @@ class AnonymizeOptions:
         steps: network calls of the diffusion; None takes the preset's.
         policy: what happens to a face that cannot be anonymized.
         faces: which are anonymized: all, the largest, or positions in the order of detection (largest first).
-        keep: names of person attributes that stay (age, sex, skin); None keeps all.
+        keep: names of person attributes that stay (age, sex, skin: its tone and descent); None keeps all.
         set: attributes to change, for instance {"age": "+10", "smile": 0.8}.
     """
 

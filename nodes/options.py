@@ -37,7 +37,7 @@ def key_input(key_files: list[str], tooltip: str) -> io.Combo.Input:
 
 def keep_inputs() -> list[io.Boolean.Input]:
     """Which traits of the person the new one has."""
-    what = {"age": "about as old", "sex": "of the same sex", "skin": "of a like skin tone"}
+    what = {"age": "about as old", "sex": "of the same sex", "skin": "of a like skin tone and descent"}
     return [
         io.Boolean.Input(
             f"keep_{trait}", default=True, advanced=True,

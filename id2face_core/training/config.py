@@ -263,6 +263,7 @@ RUNGS: dict[str, dict[str, Any]] = {
     # networks of the attribute vector and the VAE are the package's. The refiner is trained through the generator for as long
     # as there is time.
     "gpu": {
+        "teachers": {"second": "age_gender"},
         "synthesize": {"share": 0.2, "faces": 36864, "shard": 1024, "workers": 12, "render_share": 0.7, "real_share": 0.3},
         "attributes": {"share": 0.03, "keep": True},
         "identity": {"share": 0.2, "encoder": {"batch": 512}, "real_weight": 4.0, "keep_vae": True},

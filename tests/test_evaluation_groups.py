@@ -24,9 +24,11 @@ POINTS = ARCFACE_POINTS.astype(np.float32)
     ("row", "groups"),
     [
         ({"race": "2", "gender": "1", "age": "29"}, ("descent Asian", "sex female", "age below 30")),
-        ({"race": "4.0", "gender": "0", "age": "30"}, ("descent others", "sex male", "age 30-44")),
+        ({"race": "4", "gender": "0", "age": "30"}, ("descent others", "sex male", "age 30-44")),
         ({"race": "", "gender": "", "age": "60"}, ("age 60 and more",)),
         ({"file": "a.png"}, ()),
+        ({"gender": "f"}, ("sex female",)),
+        ({"gender": "unknown"}, ()),
     ],
 )
 def test_groups_come_from_the_labels(row: dict[str, str], groups: tuple[str, ...]) -> None:

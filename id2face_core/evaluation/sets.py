@@ -25,6 +25,7 @@ SETS: dict[str, tuple[str, str]] = {  # name -> (file stem, column that names th
     "utkface": ("utkface_adult", "group_foamliu"),
 }
 DESCENTS = ("White", "Black", "Asian", "Indian", "others")  # UTKFace's words for its numbers
+SEXES = {"0": "male", "1": "female", "m": "male", "f": "female"}  # UTKFace's numbers, others' letters
 AGES = (30, 45, 60)  # years at which a group begins
 
 
@@ -81,12 +82,12 @@ def read_rows(
 
 
 def groups_of(row: Mapping[str, str]) -> tuple[str, ...]:
-    """`descent Asian`, `sex female`, `age 30-44` of a row of UTKFace's table; nothing of rows without such labels."""
+    """`descent Asian`, `sex female`, `age 30-44` of a row of a table, as far as it has such labels."""
     found = []
     if row.get("race"):
         found.append(f"descent {DESCENTS[int(float(row['race']))]}")
-    if row.get("gender"):
-        found.append(f"sex {'female' if int(float(row['gender'])) else 'male'}")
+    if row.get("gender") in SEXES:
+        found.append(f"sex {SEXES[row['gender']]}")
     if row.get("age"):
         years = float(row["age"])
         ends = [f"below {AGES[0]}", *(f"{a}-{b - 1}" for a, b in zip(AGES, AGES[1:], strict=False)), f"{AGES[-1]} and more"]

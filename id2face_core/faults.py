@@ -59,7 +59,7 @@ def fault(
     """How wrong a new face is: the greatest of its errors over what is tolerated. Below 1 nothing is wrong.
 
     Args:
-        wanted: [A], the attributes that were asked for; alone: what the rendering shows.
+        wanted: [A], the attributes that were asked for, see `Recomposer.asked`; alone: what the rendering shows.
         limit: greatest cosine with the source by the bundled encoder; beyond it the fault is at least `TOO_SIMILAR`, and beyond
             `STRANGER` at least `ALIKE`.
         kept: which traits have to agree with the wish, bool [T] (None: all).

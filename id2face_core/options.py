@@ -38,7 +38,7 @@ class Preset:
 # lfw10, at -0.3 in 5 % (w600k_mbf, FAR 1e-3). The limit is a little above our encoder's threshold at FAR 1e-3 (.39 there).
 PRESETS: dict[str, Preset] = {
     "fast": Preset(steps=4, region="face", margin=-0.3, limit=0.45, candidates=8, attempts=1),
-    "balanced": Preset(steps=12, region="face", margin=-0.3, limit=0.45, candidates=16, attempts=4),
+    "balanced": Preset(steps=12, region="face", margin=-0.45, limit=0.45, candidates=16, attempts=4),
     "strict": Preset(steps=12, region="head", margin=-0.1, limit=0.45, candidates=16, attempts=4),
 }
 

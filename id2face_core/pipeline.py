@@ -202,7 +202,8 @@ class Anonymizer:
         person = persons.of(source)
         generator = _generator(source, options, secret, person)
         latents = self._identities(source, wanted, options, preset, generator, person)
-        released = self.parts.traits.release(latents, wanted, self._kept(options))
+        asked = self.parts.recomposer.asked(wanted)
+        released = self.parts.traits.release(latents, asked, self._kept(options))
         candidates = draw_candidates(
             self.parts, latents, released, generator, forbidden=source.embedding, margin=preset.limit,
             steps=options.steps or preset.steps, callback=lambda step, x: _stop_if(interrupted),
@@ -219,7 +220,7 @@ class Anonymizer:
             _stop_if(interrupted)
             seen = read_result(self.parts, source, composite.picture)
             wrong = fault(
-                self.parts, source, wanted, alone, limit=preset.limit, kept=self._kept(options), pasted=seen,
+                self.parts, source, asked, alone, limit=preset.limit, kept=self._kept(options), pasted=seen,
                 drawn=composite.drawn,
             )  # fmt: skip
             # hair and light around a face make it older or younger: that is asked for

@@ -76,10 +76,11 @@ def recompose_all(
 
     def one(source: SourceFace, identity: Identity, wish: Tensor | None) -> Recomposed:
         wanted = source.attributes if wish is None else wish
-        values = wanted[None]
+        asked = parts.recomposer.asked(wanted)
+        values = asked[None]
         latents = identity.latents if len(identity.latents) > 1 else identity.latents.expand(PRESET.candidates, -1)
         if identity.kept is not None:  # traits that are free are those of the new identity
-            values = parts.traits.release(latents, wanted, identity.kept)
+            values = parts.traits.release(latents, asked, identity.kept)
 
         def after_step(step: int, residual: Tensor) -> None:
             stop_if_interrupted()  # before a preview, which takes longer than the step
@@ -123,13 +124,13 @@ def best_rendering(
     from id2face_core.faults import fault, least_faulty
     from id2face_core.stages import read_rendering, render_candidate, wished_expression
 
-    wish = wished_expression(source, wanted)
+    wish, asked = wished_expression(source, wanted), parts.recomposer.asked(wanted)
 
     def attempt(one: Candidates) -> tuple[float, Reading, NewFace]:
         stop_if_interrupted()
         new = replace(render_candidate(parts, one, window=window), wish=wish)
         reading = read_rendering(parts, new)
-        return fault(parts, source, wanted, reading, limit=PRESET.limit, kept=identity.kept), reading, new
+        return fault(parts, source, asked, reading, limit=PRESET.limit, kept=identity.kept), reading, new
 
     return least_faulty(parts, candidates, attempt, attempts)
 

@@ -15,9 +15,12 @@ from id2face_core.diffusion.refiner import StyleRefiner
 from id2face_core.diffusion.surrogate import StyleSurrogate
 from id2face_core.identity.traits import IdentityTraits
 from id2face_core.identity.vae import IdentityVAE
+from id2face_core.training import refiner
 from id2face_core.training.config import LoopConfig, RefinerConfig
+from id2face_core.training.contexts import ContextReader, Contexts
 from id2face_core.training.loop import Loop
-from id2face_core.training.refiner import AGE, AGES, RefinerTask, Wishes, ask, refiner_losses
+from id2face_core.training.picture_reader import Measured
+from id2face_core.training.refiner import AGE, AGES, RefinerTask, Wishes, age_seen, ask, refiner_losses
 
 LATENT, EMBEDDING, STYLE, COUNT = 8, 16, 6, 64
 BATCH, CONFIG = 32, RefinerConfig(width=64)
@@ -145,3 +148,55 @@ def test_a_face_decades_too_young_is_felt(mean: ConditionalMean, surrogate: Styl
     loss = refiner_losses(model, old, mean, fine, config, BATCH, Generator().manual_seed(0))["attributes"]
     loss.backward()
     assert float(model.outlet.weight.grad.abs().max()) > 1e-6
+
+
+class Faces:
+    """A decoder whose new faces are as bright as half of the age that was asked for, and what reads them."""
+
+    def __init__(self, question_ages: list[torch.Tensor]) -> None:
+        self.ages = question_ages
+
+    def look(self, codes: torch.Tensor) -> tuple[Measured, torch.Tensor]:
+        years = self.ages.pop(0)
+        crops = (0.5 * years / 100)[:, None, None, None].expand(-1, 3, 112, 112)
+        points = POINTS.expand(len(codes), -1, -1)
+        matrix = torch.tensor([[1.0, 0, 0], [0, 1, 0]]).expand(len(codes), -1, -1)
+        nothing = torch.zeros(len(codes))
+        return Measured(points, nothing, nothing, crops, nothing, None, matrix), nothing
+
+
+class Brightness(torch.nn.Module):
+    def forward(self, crops: torch.Tensor) -> torch.Tensor:
+        return 100 * crops.mean(dim=(1, 2, 3))[:, None].expand(-1, 2)
+
+
+POINTS = torch.cat((112 * torch.rand(1, 468, 2, generator=Generator().manual_seed(9)), torch.zeros(1, 468, 1)), dim=2)
+
+
+def test_a_face_that_looks_younger_than_it_was_asked_for_is_asked_for_older(
+    mean: ConditionalMean, surrogate: StyleSurrogate, wishes: Wishes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ages = wishes.attributes[:, AGE]
+    crops = (255 * ages / 100).byte()[:, None, None, None].expand(-1, 3, 112, 112)
+    masks = torch.full((COUNT, 112, 112), 255, dtype=torch.uint8)
+    contexts = Contexts(crops, POINTS[..., :2].expand(COUNT, -1, -1), masks)
+    monkeypatch.setattr(refiner, "put", lambda contexts, new, points: new)
+    asked: list[torch.Tensor] = []
+    drawn = Wishes.draw
+    monkeypatch.setattr(Wishes, "draw", lambda *a: (d := drawn(*a), asked.append(d.attributes[:, AGE]))[0])
+    onlookers = ContextReader([], second=Brightness())  # type: ignore[arg-type]
+    task = RefinerTask(replace(wishes, contexts=contexts), mean, surrogate, CONFIG)
+    assert age_seen(task) is None, "nothing looks"
+    task.reader, task.onlookers = Faces(asked), onlookers  # type: ignore[assignment]
+    found = age_seen(task, faces=64)
+    assert found is not None
+    assert found[0] == pytest.approx(0.5, abs=0.02) and found[1] == pytest.approx(-20, abs=0.8)
+    task.model.register_to_config(age_seen=found)
+    wish = torch.zeros(2, len(ATTRIBUTES))
+    wish[:, AGE] = torch.tensor([20.0, 40.0])
+    others = wish.clone()
+    others[:, AGE] = 0
+    made = task.model.asked(wish)
+    torch.testing.assert_close(made[:, AGE] / 2, wish[:, AGE], atol=1.5, rtol=0)  # as Faces makes them
+    made[:, AGE] = 0
+    assert torch.equal(made, others)

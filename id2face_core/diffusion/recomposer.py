@@ -70,6 +70,10 @@ class Recomposer:
     ) -> None:
         self.mean, self.denoiser, self.identity_dim, self.refinement = mean, denoiser, identity_dim, refinement
 
+    def asked(self, attributes: Tensor) -> Tensor:
+        """What to ask for [..., A] so that new faces show these attributes [..., A], see `StyleRefiner.asked`."""
+        return attributes if self.refinement is None else self.refinement.refiner.asked(attributes)
+
     def __call__(
         self,
         latents: Tensor,

@@ -12,8 +12,11 @@ from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
+from ..attributes.vector import index
 from .closed_form import ConditionalMean
 from .surrogate import StyleSurrogate
+
+AGE, MIDDLE_AGE = index("age"), 40.0
 
 
 class StyleRefiner(ModelMixin, ConfigMixin):
@@ -24,6 +27,8 @@ class StyleRefiner(ModelMixin, ConfigMixin):
         identity_dim, num_attributes: what the surrogate reads.
         iterations: how often `refine` reads and corrects.
         avoids: whether it is told whose face is replaced, so that it can make up for what the picture around it tells of them.
+        age_seen: (slope, offset) of the age that a reader sees which took no part in training: 40 + slope * (asked - 40) + offset
+            years. Whoever is trained through one reader learns to please it, see `asked`.
     """
 
     @register_to_config
@@ -37,6 +42,7 @@ class StyleRefiner(ModelMixin, ConfigMixin):
         width: int = 768,
         iterations: int = 3,
         avoids: bool = False,
+        age_seen: tuple[float, float] = (1.0, 0.0),
     ) -> None:
         super().__init__()
         inputs = num_groups * style_dim + condition_dim + (3 if avoids else 2) * identity_dim + num_attributes
@@ -45,6 +51,13 @@ class StyleRefiner(ModelMixin, ConfigMixin):
         self.outlet = nn.Linear(width, num_groups * style_dim)
         nn.init.zeros_(self.outlet.weight)
         nn.init.zeros_(self.outlet.bias)
+
+    def asked(self, attributes: Tensor) -> Tensor:
+        """What to ask for [..., A] so that others see these attributes [..., A]: another age."""
+        slope, offset = self.config.age_seen
+        out = attributes.clone()
+        out[..., AGE] = MIDDLE_AGE + (attributes[..., AGE] - MIDDLE_AGE - offset) / slope
+        return out
 
     def forward(
         self, residual: Tensor, standard: Tensor, wanted: Tensor, identity: Tensor, mismatch: Tensor, avoid: Tensor | None = None

@@ -7,7 +7,7 @@ exist. No style code is needed as a target, so real faces, whose attributes lie 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -16,7 +16,7 @@ from torch import Generator, Tensor
 from ..attributes.vector import group_slice, index
 from ..diffusion.closed_form import ConditionalMean
 from ..diffusion.ranking import importance
-from ..diffusion.refiner import StyleRefiner
+from ..diffusion.refiner import MIDDLE_AGE, StyleRefiner
 from ..diffusion.surrogate import StyleSurrogate
 from ..identity.orthogonal import one_sided
 from ..identity.traits import IdentityTraits
@@ -32,6 +32,7 @@ AGES = (16.0, 85.0)  # years; only adults are asked for
 UNTOLD = 0.1  # share of wishes for which the refiner is not told whose face is replaced
 STUDENT_NOISE = 0.75
 NEAR_ENOUGH = 2.0  # standard deviations
+LEAST_SLOPE = 0.5  # a reading that follows the asked age by less is not made up for
 YEARS, SURE_SEX = 8.0, 1.2  # an error of so many years counts as one; the sex shall be a little plainer than before
 
 
@@ -271,3 +272,32 @@ def refiner_figures(
         figures[f"identity_cosine_{name}"] = float((identity * question.wanted).sum(dim=1).mean())
         figures[f"age_error_{name}"] = float(((read - question.target)[:, AGE].abs() * surrogate.attribute_std[AGE]).mean())
     return figures
+
+
+@torch.no_grad()
+def age_seen(task: RefinerTask, faces: int = 256, batch: int = 16, spread: float = 0.5) -> tuple[float, float] | None:
+    """`StyleRefiner.age_seen` by the second reader, in finished pictures; None where nothing of that is there.
+
+    What it reads off photographs of people of an age, and off the new faces that were asked for at that age, are both about
+    linear in the age; a new face looks as old as the photograph of whoever has the same reading.
+    """
+    onlookers, contexts = task.onlookers, task.wishes.contexts
+    if task.reader is None or onlookers is None or onlookers.second is None or contexts is None:
+        return None
+    place = task.wishes.attributes.device
+    config, rng = replace(task.config, own=0.0, edited=0.0, expression_swapped=0.0), Generator(place).manual_seed(2)
+    model, rows = task.model.to(place), []
+    for _ in range(max(faces // batch, 2)):
+        question = ask(task.wishes, task.mean, task.surrogate, config, batch, rng, spread)
+        codes = task.mean.unwhiten(question.refine(model, task.mean, task.surrogate)[-1], question.standard)
+        seen, _ = task.reader.look(codes)
+        before = contexts.rows(question.drawn.rows)
+        composed = put(before, seen.crops, apply(seen.matrix, seen.points[..., :2]))
+        after, source = onlookers.second(composed)[:, 0], onlookers.second(before.crops.to(composed) / 255)[:, 0]
+        rows.append(torch.stack((question.drawn.attributes[:, AGE], source, after), dim=1))
+    asked, source, after = (torch.cat(rows).double() - MIDDLE_AGE).unbind(dim=1)
+    design = torch.stack((asked, torch.ones_like(asked)), dim=1)
+    (slope, base), (new_slope, new_base) = torch.linalg.lstsq(design, torch.stack((source, after), dim=1)).solution.T.tolist()
+    if slope <= 0 or not LEAST_SLOPE <= new_slope / slope <= 1 / LEAST_SLOPE:
+        return None  # it reads no age, or nothing is to be had by asking
+    return new_slope / slope, (new_base - base) / slope

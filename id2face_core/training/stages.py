@@ -43,7 +43,7 @@ from .identity_vae import VaeTask, vae_figures
 from .loop import seeded
 from .readers import DecoderReader
 from .recomposer import DenoiserTask, denoiser_figures
-from .refiner import RefinerTask, Wishes
+from .refiner import RefinerTask, Wishes, age_seen
 from .surrogate import SurrogateTask
 from .synthesize import draw_codes, render_shards
 from .table import HELD_OUT_EVERY, RealTable, Table
@@ -360,6 +360,8 @@ def _refine(work: Workshop) -> Figures:
     if c.decoder.share or c.decoder.steps:
         task = refiner_task(work, surrogate, task.model, "refiner_decoder", decoder_reader(work, surrogate, None))
         work.fit(task, c.decoder)
+        if (seen := age_seen(task)) is not None:
+            task.model.register_to_config(age_seen=seen)
     figures: Figures = {f"refiner_{name}": value for name, value in task.finish().items()}
     work.save(task.model.cpu(), "refiner")
     work.save(surrogate.cpu(), "surrogate")

@@ -75,8 +75,7 @@ def recompose_all(
     choices: dict[str, int] = {}  # which candidate a person became in his first picture
 
     def one(source: SourceFace, identity: Identity, wish: Tensor | None) -> Recomposed:
-        wanted = source.attributes if wish is None else wish
-        asked = parts.recomposer.asked(wanted)
+        asked = parts.recomposer.asked(source.attributes if wish is None else wish)
         values = asked[None]
         latents = identity.latents if len(identity.latents) > 1 else identity.latents.expand(PRESET.candidates, -1)
         if identity.kept is not None:  # traits that are free are those of the new identity
@@ -94,7 +93,7 @@ def recompose_all(
         ).first(choices.get(identity.person or ""))  # fmt: skip
         grain_seed = int(torch.randint(2**31, (1,), generator=generator))
         window = FULL_WINDOW if extent == EXTENTS[1] else None
-        new, choice = best_rendering(parts, candidates, source, identity, wanted, attempts, window)
+        new, choice = best_rendering(parts, candidates, source, identity, asked, attempts, window)
         if identity.person is not None:
             choices.setdefault(identity.person, choice)
         progress.step(0, new.rendering)
@@ -113,7 +112,7 @@ def recompose_all(
 
 
 def best_rendering(
-    parts: Components, candidates: Candidates, source: SourceFace, identity: Identity, wanted: Tensor, attempts: int,
+    parts: Components, candidates: Candidates, source: SourceFace, identity: Identity, asked: Tensor, attempts: int,
     window: Window | None,
 ) -> tuple[NewFace, int]:  # fmt: skip
     """The first rendering with nothing wrong, else the best of `attempts`, and which candidate it is.
@@ -124,7 +123,7 @@ def best_rendering(
     from id2face_core.faults import fault, least_faulty
     from id2face_core.stages import read_rendering, render_candidate, wished_expression
 
-    wish, asked = wished_expression(source, wanted), parts.recomposer.asked(wanted)
+    wish = wished_expression(source, asked)
 
     def attempt(one: Candidates) -> tuple[float, Reading, NewFace]:
         stop_if_interrupted()

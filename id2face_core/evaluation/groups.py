@@ -41,6 +41,7 @@ def group_figures(
         useful = utility_figures(part, reader, [], np.random.default_rng(seed))
         row |= {key: useful[key]["error"] for key in ("pose_degrees", "gaze_degrees", "blendshapes", "skin_lab") if key in useful}
         if traits is not None:
-            row |= {key: judged(part, traits)[key] for key in ("age_within_8", "sex_kept", "age_bias_years")}
+            person = judged(part, traits)
+            row |= {key: person[key] for key in ("age_within_8", "sex_kept", "age_bias_years")}
         rows.append(row)
     return rows

@@ -80,7 +80,7 @@ def _onnx_operator(kind: str, given: dict[str, Any], values: list[Any], path: Pa
     if kind == "Conv":
         top, left, bottom, right = given.get("pads", (0, 0, 0, 0))
         stride, groups = tuple(given.get("strides", (1, 1))), int(given.get("group", 1))
-        return partial(_convolve, stride=stride, groups=groups, pad=(left, right, top, bottom)), len(values)
+        return partial(convolve, stride=stride, groups=groups, pad=(left, right, top, bottom)), len(values)
     if kind == "Clip":
         low, high = (-math.inf if values[1] is None else float(values[1])), (math.inf if len(values) < 3 else float(values[2]))
         return partial(torch.clamp, min=low, max=high), 1
@@ -97,9 +97,10 @@ def _onnx_operator(kind: str, given: dict[str, Any], values: list[Any], path: Pa
     raise AssetCorruptError(f"{path.name} has the operator {kind!r}, which recomposition through the decoder does not know")
 
 
-def _convolve(
+def convolve(
     x: Tensor, weight: Tensor, bias: Tensor | None = None, *, stride: tuple[int, int], groups: int, pad: tuple[int, int, int, int]
 ) -> Tensor:
+    """A convolution of [B, C, H, W] padded by (left, right, top, bottom)."""
     left, right, top, bottom = pad
     if (left, top) == (right, bottom):
         return F.conv2d(x, weight, bias, stride, (top, left), groups=groups)
@@ -153,8 +154,8 @@ def _lite_operator(
         deep = kind != "CONV_2D"
         kernel = weights[0].transpose((3, 0, 1, 2) if deep else (0, 3, 1, 2))  # 1 x H x W x C, or O x H x W x I
         stride = (int(options.strideH), int(options.strideW))
-        pad = _same(sizes[0], kernel.shape[2:], stride) if options.padding == 0 else (0, 0, 0, 0)
-        run = partial(_convolve, stride=stride, groups=sizes[0][3] if deep else 1, pad=pad)
+        pad = same_padding(sizes[0], kernel.shape[2:], stride) if options.padding == 0 else (0, 0, 0, 0)
+        run = partial(convolve, stride=stride, groups=sizes[0][3] if deep else 1, pad=pad)
         return _activated(run, options, path), [kernel, *weights[1:]]
     if kind == "ADD":
         return _activated(torch.add, options, path), []
@@ -162,8 +163,8 @@ def _lite_operator(
         return _prelu, weights[:1]
     if kind == "MAX_POOL_2D":
         size, stride = (int(options.filterHeight), int(options.filterWidth)), (int(options.strideH), int(options.strideW))
-        pad = _same(sizes[0], size, stride) if options.padding == 0 else (0, 0, 0, 0)
-        return partial(_pool, size=size, stride=stride, pad=pad), []
+        pad = same_padding(sizes[0], size, stride) if options.padding == 0 else (0, 0, 0, 0)
+        return partial(pool, size=size, stride=stride, pad=pad), []
     if kind == "PAD":
         (_, _), (top, bottom), (left, right), (front, back) = weights[0].tolist()
         return partial(F.pad, pad=(left, right, top, bottom, front, back)), []
@@ -172,8 +173,8 @@ def _lite_operator(
     raise AssetCorruptError(f"{path.name} has the operator {kind!r}, which recomposition through the decoder does not know")
 
 
-def _same(size: tuple[int, ...], kernel: tuple[int, ...], stride: tuple[int, int]) -> tuple[int, int, int, int]:
-    """TensorFlow's padding `SAME`, (left, right, top, bottom)."""
+def same_padding(size: tuple[int, ...], kernel: tuple[int, ...], stride: tuple[int, int]) -> tuple[int, int, int, int]:
+    """TensorFlow's padding `SAME` of a tensor of the size [B, H, W, ...], (left, right, top, bottom)."""
     total = [
         max((math.ceil(n / s) - 1) * s + k - n, 0) for n, k, s in zip(size[1:3], kernel, stride, strict=True)
     ]  # rows, columns
@@ -189,5 +190,6 @@ def _activated(run: Operator, options: Any, path: Path) -> Operator:
     return (lambda *x: after[fused](run(*x))) if fused else run
 
 
-def _pool(x: Tensor, *, size: tuple[int, int], stride: tuple[int, int], pad: tuple[int, int, int, int]) -> Tensor:
+def pool(x: Tensor, *, size: tuple[int, int], stride: tuple[int, int], pad: tuple[int, int, int, int]) -> Tensor:
+    """The largest of each window; what is padded never is."""
     return F.max_pool2d(F.pad(x, pad, value=-math.inf) if any(pad) else x, size, stride)

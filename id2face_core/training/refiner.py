@@ -13,10 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from ..attributes.vector import group_slice, index
+from ..attributes.vector import group_slice
 from ..diffusion.closed_form import ConditionalMean
 from ..diffusion.ranking import importance
-from ..diffusion.refiner import MIDDLE_AGE, StyleRefiner
+from ..diffusion.refiner import AGE, MIDDLE_AGE, StyleRefiner
 from ..diffusion.surrogate import StyleSurrogate
 from ..identity.orthogonal import one_sided
 from ..identity.traits import IdentityTraits
@@ -27,7 +27,6 @@ from .loop import seeded
 from .picture_reader import Measured, apply
 from .readers import DecoderReader
 
-AGE = index("age")
 AGES = (16.0, 85.0)  # years; only adults are asked for
 UNTOLD = 0.1  # share of wishes for which the refiner is not told whose face is replaced
 STUDENT_NOISE = 0.75
@@ -237,8 +236,8 @@ def _in_context(
     Only what still points at that person counts, so that nothing is pushed to where it would point back from the other side.
     Age, sex and descent are read twice, by directions of the teacher's latent and, where there is one, by a second reader.
     """
-    drawn, before = question.drawn, contexts.rows(question.drawn.rows)
-    composed = put(before, seen.crops, apply(seen.matrix, seen.points[..., :2]).detach())
+    drawn = question.drawn
+    before, composed = _finished(seen, question, contexts)
     source, others = wishes.embeddings[drawn.rows], (~drawn.own).float()
     found = onlookers(composed)
     apart = torch.stack([1 - (e * question.wanted).sum(dim=1) for e in found]).mean(dim=0)
@@ -250,12 +249,19 @@ def _in_context(
     if config.second and onlookers.second is not None:
         older = drawn.attributes[:, AGE] - wishes.attributes[drawn.rows, AGE]
         with torch.no_grad():
-            age, sex = onlookers.second(before.crops.to(composed) / 255).unbind(dim=1)
+            age, sex = onlookers.second(before).unbind(dim=1)
         read = onlookers.second(composed)
         years = F.huber_loss(read[:, 0] / YEARS, (age + older).clamp(*AGES) / YEARS, reduction="none", delta=NEAR_ENOUGH)
         kind = F.huber_loss(read[:, 1], SURE_SEX * sex.clamp(-1, 1), reduction="none")
         terms["second"] = config.second * (others * (years + 2 * kind)).mean()
     return terms
+
+
+def _finished(seen: Measured, question: Question, contexts: Contexts) -> tuple[Tensor, Tensor]:
+    """The photographs that the wishes are of, and these with the new faces in them: [B, 3, 112, 112] in 0..1 each."""
+    before = contexts.rows(question.drawn.rows)
+    composed = put(before, seen.crops, apply(seen.matrix, seen.points[..., :2]).detach())
+    return before.crops.to(composed) / 255, composed
 
 
 @torch.no_grad()
@@ -291,9 +297,7 @@ def age_seen(task: RefinerTask, faces: int = 256, batch: int = 16, spread: float
         question = ask(task.wishes, task.mean, task.surrogate, config, batch, rng, spread)
         codes = task.mean.unwhiten(question.refine(model, task.mean, task.surrogate)[-1], question.standard)
         seen, _ = task.reader.look(codes)
-        before = contexts.rows(question.drawn.rows)
-        composed = put(before, seen.crops, apply(seen.matrix, seen.points[..., :2]))
-        after, source = onlookers.second(composed)[:, 0], onlookers.second(before.crops.to(composed) / 255)[:, 0]
+        source, after = (onlookers.second(crops)[:, 0] for crops in _finished(seen, question, contexts))
         rows.append(torch.stack((question.drawn.attributes[:, AGE], source, after), dim=1))
     asked, source, after = (torch.cat(rows).double() - MIDDLE_AGE).unbind(dim=1)
     design = torch.stack((asked, torch.ones_like(asked)), dim=1)

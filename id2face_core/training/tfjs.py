@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import AssetCorruptError
-from .frozen import FrozenGraph, Operator, Step
+from .frozen import FrozenGraph, Operator, Step, convolve, pool, same_padding
 
 MEAN = (122.782 / 255, 117.001 / 255, 104.298 / 255)  # of AgeGenderNet's pictures
 POOLED = 512
@@ -85,14 +85,14 @@ def _operator(node: dict[str, Any], weights: list[np.ndarray], path: Path) -> tu
     raise AssetCorruptError(f"{path.name} has the operator {kind!r}, which is not known here")
 
 
-def _same(x: Tensor, kernel: int, stride: int, value: float = 0.0) -> Tensor:
-    """Padded as TensorFlow's `SAME` does, which is one more on the right and below."""
-    height, width = (max((-(-n // stride) - 1) * stride + kernel - n, 0) for n in x.shape[2:])
-    return F.pad(x, (width // 2, width - width // 2, height // 2, height - height // 2), value=value)
+def _padding(x: Tensor, kernel: int, stride: int) -> tuple[int, int, int, int]:
+    height, width = x.shape[2:]
+    return same_padding((1, height, width), (kernel, kernel), (stride, stride))
 
 
 def _convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None, *, stride: int = 1, groups: int = 1) -> Tensor:
-    return F.conv2d(_same(x, weight.shape[-1], stride), weight, bias, stride, groups=groups)
+    pad = _padding(x, weight.shape[-1], stride)
+    return convolve(x, weight, bias, stride=(stride, stride), groups=groups, pad=pad)
 
 
 class AgeGenderNet(nn.Module):
@@ -144,7 +144,7 @@ class AgeGenderNet(nn.Module):
 
     def _halved(self, x: Tensor, active: Tensor, name: str) -> Tensor:
         y = self._separable(F.relu(self._separable(active, f"{name}/separable_conv0")), f"{name}/separable_conv1")
-        return F.max_pool2d(_same(y, 3, 2, -torch.inf), 3, 2) + self._plain(x, f"{name}/expansion_conv")
+        return pool(y, size=(3, 3), stride=(2, 2), pad=_padding(y, 3, 2)) + self._plain(x, f"{name}/expansion_conv")
 
 
 class SecondReader(nn.Module):

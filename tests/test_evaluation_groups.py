@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 
@@ -14,6 +12,7 @@ from id2face_core.evaluation.privacy import Judge
 from id2face_core.evaluation.report import markdown
 from id2face_core.evaluation.sets import Sample, groups_of
 from id2face_core.evaluation.thresholds import Threshold
+from id2face_core.evaluation.traits_judge import Person
 from id2face_core.evaluation.utility import Reading
 from id2face_core.faces.alignment import ARCFACE_POINTS
 
@@ -51,8 +50,8 @@ class Plain:
 
     name, held_out = "plain", dict[str, float]()
 
-    def read(self, picture: np.ndarray, points: np.ndarray) -> Any:
-        return float(picture.mean()) / 4, float(picture[..., 0].mean()) - 100
+    def read(self, picture: np.ndarray, points: np.ndarray) -> Person:
+        return Person(float(picture.mean()) / 4, float(picture[..., 0].mean()) - 100, int(picture[..., 2].mean() > 100))
 
 
 class Faces:
@@ -78,6 +77,7 @@ def test_a_group_that_is_found_again_shows() -> None:
     assert set(found) == {"age 30-44", "descent Black", "descent White"}, "one picture says nothing"
     assert (found["descent Black"]["a1b"]["hits"], found["descent White"]["a1b"]["hits"]) == (LEAST, 0)
     assert found["descent Black"]["blendshapes"] == 0 < found["descent White"]["blendshapes"]
+    assert (found["descent Black"]["descent_kept"]["hits"], found["descent White"]["descent_kept"]["hits"]) == (LEAST, 0)
     assert found["descent Black"]["age_within_8"]["hits"] == LEAST and found["age 30-44"]["a1b"]["hits"] == LEAST
     figures = {"pictures": {}, "preset": "balanced", "seed": 0, "states": {}, "thresholds": [], "privacy": []}
     text = markdown({**figures, "groups": [{"set": "set", **row} for row in rows]})

@@ -26,7 +26,7 @@ def group_figures(
 
     Args:
         judge_of: a recogniser that trained nothing here, on some of the samples.
-        traits: judges age and sex, None: nobody does.
+        traits: judges age, sex and descent, None: nobody does.
     """
     rows = []
     for group in sorted({name for o in outcomes for name in o.sample.groups}):
@@ -42,6 +42,6 @@ def group_figures(
         row |= {key: useful[key]["error"] for key in ("pose_degrees", "gaze_degrees", "blendshapes", "skin_lab") if key in useful}
         if traits is not None:
             person = judged(part, traits)
-            row |= {key: person[key] for key in ("age_within_8", "sex_kept", "age_bias_years")}
+            row |= {key: person[key] for key in ("age_within_8", "sex_kept", "descent_kept", "age_bias_years")}
         rows.append(row)
     return rows

@@ -71,13 +71,15 @@ def _channel(rows: Sequence[Mapping[str, Any]]) -> str:
 def _groups(rows: Sequence[Mapping[str, Any]]) -> str:
     lines = [
         "## By group (labels of the data set; the groups overlap)",
-        "| set | group | pictures | same photo, FAR 1e-3 | mean score | age within 8 years | age bias | sex kept "
+        "| set | group | pictures | same photo, FAR 1e-3 | mean score | age within 8 years | age bias | sex kept | descent kept "
         "| gaze | blendshapes | skin |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip
     for r in rows:
         shares = [share(r["a1b"]), _score(r["a1b"]["mean"])] if "a1b" in r else ["-", "-"]
-        person = [share(r["age_within_8"]), _number(r["age_bias_years"]), share(r["sex_kept"])] if "sex_kept" in r else ["-"] * 3
+        person = ["-"] * 4
+        if "sex_kept" in r:
+            person = [share(r["age_within_8"]), _number(r["age_bias_years"]), share(r["sex_kept"]), share(r["descent_kept"])]
         errors = [_score(r.get(key)) for key in ("gaze_degrees", "blendshapes", "skin_lab")]
         lines.append(f"| {r['set']} | {r['group']} | {r['n']} | {' | '.join(shares + person + errors)} |")
     return "\n".join(lines)

@@ -93,7 +93,7 @@ def evaluate(plan: Plan, product: Product | None) -> dict[str, Any]:
             log.info("%s judged %s", auditor.name, name)
         auditor.save()
     if product is not None:
-        readers, faces = _traits_judges(auditors, plan.data_dir), FaceReader(plan.data_dir)
+        readers, faces = _traits_judges(auditors, plan.data_dir, cache), FaceReader(plan.data_dir)
         _add_utility(figures, plan, outcomes, detectors, product, readers, faces)
         figures["groups"] = _groups(plan, outcomes, auditors, thresholds, detectors[0], faces, readers)
         figures["diversity"] = _diversity(plan, product, samples, auditors, options)
@@ -160,9 +160,9 @@ def _groups(
     return rows
 
 
-def _traits_judges(auditors: Sequence[CachedAuditor], data_dir: Path) -> list[Reader]:
+def _traits_judges(auditors: Sequence[CachedAuditor], data_dir: Path, cache: Path) -> list[Reader]:
     """The network of its own kind where it is there, then one on the first recogniser that trained nothing here."""
-    judges: list[Reader] = [judge for judge in (PackagedJudge.load(data_dir),) if judge is not None]
+    judges: list[Reader] = [judge for judge in (PackagedJudge.load(data_dir, cache),) if judge is not None]
     independent = next((a for a in auditors if not a.trained and a.name != "dlib"), None)
     if independent is not None:
         ridge = TraitsJudge.fit(independent, data_dir)

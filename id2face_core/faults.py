@@ -29,6 +29,7 @@ DRAWN_TOLERANCE = 0.12  # of a face: a bare forehead is better than one that was
 GAIN = 0.8  # of what was missed, how much is asked for in addition
 TOO_SIMILAR = 1e3  # a fault from here on must not leave
 ALIKE = 1e2  # worse than any other error from here on, but it may leave
+LIKENESS_TOLERANCE = 0.15  # cosine; half of the pictures are below, and are found again a third as often as those above
 STRANGER = 0.3  # cosine by our encoder that 2 % of real strangers exceed; a finished face above it is still likelier to be found
 
 
@@ -75,7 +76,9 @@ def fault(
         return ALIKE * (1 + closeness)
     turned = float((alone.attributes - wanted)[POSE].abs().max())
     pulled = float((shown.expression - wished_expression(source, wanted)).abs().mean())
-    parts_of_it = [turned / POSE_TOLERANCE, pulled / EXPRESSION_TOLERANCE, drawn / DRAWN_TOLERANCE]
+    parts_of_it = [
+        turned / POSE_TOLERANCE, pulled / EXPRESSION_TOLERANCE, drawn / DRAWN_TOLERANCE, max(closeness, 0.0) / LIKENESS_TOLERANCE
+    ]  # fmt: skip
     for trait, tolerance in ((AGE, AGE_TOLERANCE), (SEX, SEX_TOLERANCE)):
         if kept is None or kept[parts.traits.indices.index(trait)]:
             parts_of_it.append(float((shown.attributes - wanted)[trait].abs()) / tolerance)

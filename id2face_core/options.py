@@ -21,14 +21,15 @@ class Preset:
     """One row of `PRESETS`.
 
     region: what is replaced, see `photograph.compose.ComposeOptions`. margin: greatest cosine of the new identity's latent
-    with the source's. candidates: recompositions that are drawn for a face; the best fits are rendered until nothing is
-    wrong, `attempts` in all. limit: greatest cosine of the finished picture with the source by our own encoder; above it
-    the face is withheld.
+    with the source's. temperature: how far new identities spread, in standard deviations of the prior. candidates:
+    recompositions that are drawn for a face; the best fits are rendered until nothing is wrong, `attempts` in all. limit:
+    greatest cosine of the finished picture with the source by our own encoder; above it the face is withheld.
     """
 
     steps: int
     region: str
     margin: float
+    temperature: float
     limit: float
     candidates: int
     attempts: int
@@ -38,9 +39,9 @@ class Preset:
 # found again in 4 of 36 photographs, at -0.45 in 2 (16 of webmorph_3dsk, 20 of lfw10; w600k_mbf, FAR 1e-3). The limit is a
 # little above our encoder's threshold at FAR 1e-3 (.39 there).
 PRESETS: dict[str, Preset] = {
-    "fast": Preset(steps=4, region="face", margin=-0.45, limit=0.45, candidates=8, attempts=1),
-    "balanced": Preset(steps=12, region="face", margin=-0.45, limit=0.45, candidates=16, attempts=4),
-    "strict": Preset(steps=12, region="head", margin=-0.1, limit=0.45, candidates=16, attempts=4),
+    "fast": Preset(steps=4, region="face", margin=-0.4, temperature=1.75, limit=0.45, candidates=8, attempts=1),
+    "balanced": Preset(steps=12, region="face", margin=-0.4, temperature=1.75, limit=0.45, candidates=16, attempts=4),
+    "strict": Preset(steps=12, region="head", margin=-0.1, temperature=1.75, limit=0.45, candidates=16, attempts=4),
 }
 
 

@@ -251,7 +251,9 @@ class Anonymizer:
             return person.latent.expand(preset.candidates, -1)
         count = preset.candidates if person is None else 1
         kept = self._kept(options)
-        latents = sample_identity(self.parts, wanted, generator, source=source, count=count, kept=kept)
+        latents = sample_identity(
+            self.parts, wanted, generator, source=source, count=count, kept=kept, temperature=preset.temperature
+        )
         latents = map_identity(
             self.parts, latents, source.embedding, options.mode, kept=kept, margin=preset.margin, key=options.key
         )

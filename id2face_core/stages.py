@@ -191,7 +191,7 @@ def sample_identity(
     if source is None:
         return parts.traits.condition(free, attributes[None], kept)
     own = identity_latent(parts, source.embedding)[None]
-    return parts.traits.carry(free, own, kept, (attributes - source.attributes)[None])
+    return parts.traits.carry(free, own, kept, (attributes - source.attributes)[None], parts.recomposer.traits_shown)
 
 
 @torch.inference_mode()

@@ -173,8 +173,8 @@ class SampleIdentity(io.ComfyNode):
                 ),
                 ModelType.Input("model", optional=True, tooltip=MODEL_TOOLTIP),
                 io.Float.Input(
-                    "temperature", default=1.0, min=0.1, max=2.0, step=0.05, advanced=True,
-                    tooltip="How far identities spread: below 1 average looking, above 1 rarer ones.",
+                    "temperature", default=1.75, min=0.1, max=3.0, step=0.05, advanced=True,
+                    tooltip="How far identities spread: 1 is as real people do; above it new faces differ more from each other.",
                 ),
                 io.Int.Input(
                     "candidates", default=16, min=1, max=64, advanced=True,
@@ -219,7 +219,7 @@ class OrthogonalMapping(io.ComfyNode):
                 PseudonymType.Input("pseudonym", optional=True, tooltip="From Pseudonym, with a key; for mode keyed."),
                 ModelType.Input("model", optional=True, tooltip=MODEL_TOOLTIP),
                 io.Float.Input(
-                    "margin", default=-0.45, min=-0.5, max=0.9, step=0.05, advanced=True,
+                    "margin", default=-0.4, min=-0.5, max=0.9, step=0.05, advanced=True,
                     tooltip="Greatest cosine with the original, for one_sided.",
                 ),
             ],

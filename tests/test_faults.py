@@ -82,7 +82,12 @@ def test_a_face_like_the_source_must_not_leave(alone: float, pasted: float | Non
 def test_a_face_somewhat_like_the_source_is_worse_than_any_other_error_but_may_leave() -> None:
     other = replace(reading(age=99, sex=1), expression=torch.ones(52))
     assert wrong(other) < faults.ALIKE <= wrong(reading(0.35)) < wrong(reading(0.4)) < faults.TOO_SIMILAR
-    assert wrong(reading(0.29)) == 0
+
+
+def test_a_face_that_leans_to_the_source_is_tried_again_but_none_is_sought_that_points_away() -> None:
+    assert wrong(reading(0.1)) < 1 < wrong(reading(0.2)) < wrong(reading(0.29)) < faults.ALIKE
+    assert wrong(reading(), reading(0.2)) > 1, "in the picture"
+    assert wrong(reading(-0.9)) == 0
 
 
 def test_a_forehead_that_had_to_be_painted_counts() -> None:

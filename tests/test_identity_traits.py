@@ -71,6 +71,17 @@ def test_carried_traits_are_the_sources_and_all_else_is_sampled():
     torch.testing.assert_close(only_sex[:, [0, 2, 3, 4, 5]], free[:, [0, 2, 3, 4, 5]])
 
 
+def test_what_is_shown_by_half_is_asked_for_twice():
+    traits = _with_directions()
+    free, own = (torch.randn(n, LATENT, generator=torch.Generator().manual_seed(n)) for n in (500, 1))
+    new = traits.carry(free, own, shown=(1.0, 0.8, 0.5))
+    torch.testing.assert_close(new[:, :4], (own[:, :4] / torch.tensor([1.0, 0.8, 0.5, 0.5])).expand(500, -1))
+    torch.testing.assert_close(new[:, 4:], free[:, 4:])
+    only_age = traits.carry(free, own, kept_traits(("age",), traits.indices), shown=(0.5, 0.5, 0.5))
+    torch.testing.assert_close(only_age[:, 0], 2 * own[:, 0].expand(500))
+    torch.testing.assert_close(only_age[:, 1:], free[:, 1:])
+
+
 def test_a_changed_wish_moves_the_carried_trait():
     traits, own = _with_directions(), torch.zeros(1, LATENT)
     older = traits.carry(torch.zeros(1, LATENT), own, change=_wish(age=60.0) - _wish(age=40.0))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -20,7 +22,7 @@ from id2face_core.training.config import LoopConfig, RefinerConfig
 from id2face_core.training.contexts import ContextReader, Contexts
 from id2face_core.training.loop import Loop
 from id2face_core.training.picture_reader import Measured
-from id2face_core.training.refiner import AGE, AGES, RefinerTask, Wishes, age_seen, ask, refiner_losses
+from id2face_core.training.refiner import AGE, AGES, RefinerTask, Wishes, age_seen, ask, refiner_losses, traits_shown
 
 LATENT, EMBEDDING, STYLE, COUNT = 8, 16, 6, 64
 BATCH, CONFIG = 32, RefinerConfig(width=64)
@@ -200,3 +202,29 @@ def test_a_face_that_looks_younger_than_it_was_asked_for_is_asked_for_older(
     torch.testing.assert_close(made[:, AGE] / 2, wish[:, AGE], atol=1.5, rtol=0)  # as Faces makes them
     made[:, AGE] = 0
     assert torch.equal(made, others)
+
+
+def test_what_new_faces_show_of_a_trait_is_measured_trait_by_trait(
+    mean: ConditionalMean, surrogate: StyleSurrogate, wishes: Wishes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = RefinerTask(wishes, mean, surrogate, CONFIG)
+    assert traits_shown(task) is None, "nothing looks"
+    traits = IdentityTraits(LATENT, counts=(2, 2, 2))
+    traits.directions.copy_(torch.eye(LATENT)[:, :6])
+    share = torch.tensor([0.9, 0.9, 0.1, 0.1, 0.5, 0.5, *[1.0] * (LATENT - 6)])
+    rng = Generator().manual_seed(4)
+
+    def looked_at(*_: object) -> Iterator[tuple[object, None, torch.Tensor]]:
+        for _batch in range(20):
+            latents = 3 + torch.randn(32, LATENT, generator=rng)
+            noise = 0.3 * torch.randn(32, LATENT, generator=rng)
+            yield SimpleNamespace(drawn=SimpleNamespace(latents=latents)), None, latents * share + noise
+
+    monkeypatch.setattr(refiner, "_looked_at", looked_at)
+    task.wishes = replace(task.wishes, traits=traits, vae=SimpleNamespace(encode=lambda x: x), contexts=object())  # type: ignore[arg-type]
+    task.reader, task.onlookers = object(), lambda composed: [composed]  # type: ignore[assignment]
+    found = traits_shown(task)
+    assert found is not None
+    assert found == pytest.approx((0.9, refiner.LEAST_SHOWN, 0.5), abs=0.06), "no more than four times as much is asked for"
+    traits.directions.zero_()
+    assert traits_shown(task) is None, "no directions"

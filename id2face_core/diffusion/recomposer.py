@@ -74,6 +74,11 @@ class Recomposer:
         """What to ask for [..., A] so that new faces show these attributes [..., A], see `StyleRefiner.asked`."""
         return attributes if self.refinement is None else self.refinement.refiner.asked(attributes)
 
+    @property
+    def traits_shown(self) -> tuple[float, ...] | None:
+        """Of what an identity holds of age, sex and descent, how much new faces show, see `StyleRefiner`; None: all of it."""
+        return None if self.refinement is None else tuple(self.refinement.refiner.config.traits_shown)
+
     def __call__(
         self,
         latents: Tensor,

@@ -29,6 +29,8 @@ class StyleRefiner(ModelMixin, ConfigMixin):
         avoids: whether it is told whose face is replaced, so that it can make up for what the picture around it tells of them.
         age_seen: (slope, offset) of the age that a reader sees which took no part in training: 40 + slope * (asked - 40) + offset
             years. Whoever is trained through one reader learns to please it, see `asked`.
+        traits_shown: of what the wished identity holds in the directions of age, sex and descent (`IdentityTraits`), how much new
+            faces show in finished pictures: less than all of it, since they lean to the generator's average.
     """
 
     @register_to_config
@@ -43,6 +45,7 @@ class StyleRefiner(ModelMixin, ConfigMixin):
         iterations: int = 3,
         avoids: bool = False,
         age_seen: tuple[float, float] = (1.0, 0.0),
+        traits_shown: tuple[float, float, float] = (1.0, 1.0, 1.0),
     ) -> None:
         super().__init__()
         inputs = num_groups * style_dim + condition_dim + (3 if avoids else 2) * identity_dim + num_attributes

@@ -12,6 +12,8 @@ is turned away in all directions is one of another age, sex and descent, whateve
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
@@ -87,27 +89,35 @@ class IdentityTraits(ModelMixin, ConfigMixin):
 
     def basis(self, kept: Tensor | None = None) -> Tensor:
         """Orthonormal directions [L, K] of the traits that are kept (bool [T], None: all), K <= D."""
-        parts = self.directions.double().split(self.counts, dim=1)
         stays = [kept is None or bool(kept[self.indices.index(index(names[0]))]) for names in PERSON_TRAITS.values()]
-        chosen = [part for part, keep in zip(parts, stays, strict=True) if keep and bool(part.any())]
+        chosen = [part.double() for part, keep in zip(self._parts(), stays, strict=True) if keep and bool(part.any())]
         if not chosen:
             return self.directions[:, :0]
         return torch.linalg.qr(torch.cat(chosen, dim=1))[0].to(self.weight)
 
+    def _parts(self) -> tuple[Tensor, ...]:
+        """The directions of each trait, orthonormal within it."""
+        return self.directions.split(self.counts, dim=1)
+
     def carry(
-        self, latents: Tensor, own: Tensor, kept: Tensor | None = None, change: Tensor | None = None
-    ) -> Tensor:
+        self, latents: Tensor, own: Tensor, kept: Tensor | None = None, change: Tensor | None = None,
+        shown: Sequence[float] | None = None,
+    ) -> Tensor:  # fmt: skip
         """Samples of the prior -> samples that keep the source's traits.
 
         Args:
             latents: [B, L] drawn from N(0, I); own: [B, L] or [1, L], the source's.
             kept: [T] bool, None: all.
             change: [B, A] or [1, A], by how much the wish differs from the source's attributes.
+            shown: of what is asked for in the directions of age, sex and descent, how much a new face shows, see
+                `StyleRefiner`: as much more is asked for. None: all.
 
         Returns:
             [B, L].
         """
         basis = self.basis(kept)
+        if shown is not None:
+            own = own + sum((own @ part @ part.mT) * (1 / share - 1) for part, share in zip(self._parts(), shown, strict=True))
         carried = latents + (own - latents) @ basis @ basis.mT
         if change is None:
             return carried

@@ -157,7 +157,8 @@ class RefinerConfig:
     identity: 1 - cosine of the read with the wished identity. attributes: squared mismatch, weighted as `ranking.importance`
     times how well the surrogate reads each. residual: growth of the whitened residual's power, which would leave the faces
     that the generator knows. own: wishes for the identity of the face itself; edited: with another age; margin: greatest
-    cosine of a sampled identity with the face's own, drawn from a range; spread: of the residual that is refined, likewise.
+    cosine of a sampled identity with the face's own, drawn from a range; temperature: how far identities spread, likewise, and
+    spread: of the residual that is refined.
     rounds: how often what it asks for is rendered (at most `round_faces`, in `round_share` of the stage's time, and as much
     again to measure) to correct the surrogate, and both trained on; see `corrections.py`. decoder: at last, trained through the
     generator, with what is read off the pictures (a GPU's work; share 0: not at all); composed: there too, 1 - cosine of the
@@ -175,6 +176,8 @@ class RefinerConfig:
     expression_swapped: float = 0.1
     margin_from: float = -0.35
     margin_to: float = 0.05
+    temperature_from: float = 1.0
+    temperature_to: float = 2.0
     spread_from: float = 0.3
     spread_to: float = 0.8
     width: int = 768

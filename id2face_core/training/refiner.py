@@ -7,6 +7,7 @@ exist. No style code is needed as a target, so real faces, whose attributes lie 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -32,6 +33,7 @@ UNTOLD = 0.1  # share of wishes for which the refiner is not told whose face is 
 STUDENT_NOISE = 0.75
 NEAR_ENOUGH = 2.0  # standard deviations
 LEAST_SLOPE = 0.5  # a reading that follows the asked age by less is not made up for
+LEAST_SHOWN = 0.25  # as little of a trait; asking for four times a difference leaves what faces there are
 YEARS, SURE_SEX = 8.0, 1.2  # an error of so many years counts as one; the sex shall be a little plainer than before
 
 
@@ -69,9 +71,9 @@ class Wishes:
         rows = torch.randint(len(self.attributes), (batch,), generator=rng, device=rng.device)
         attributes = self._edit(self.attributes[rows], config, rng)
         own = self.vae.encode(self.embeddings[rows])
-        free = torch.randn(own.shape, generator=rng, device=rng.device)
-        low, high = config.margin_from, config.margin_to
-        margin = low + (high - low) * torch.rand((batch, 1), generator=rng, device=rng.device)
+        temperature = _between(config.temperature_from, config.temperature_to, (batch, 1), rng)
+        free = temperature * torch.randn(own.shape, generator=rng, device=rng.device)
+        margin = _between(config.margin_from, config.margin_to, (batch, 1), rng)
         carried = self.traits.carry(free, own, change=attributes - self.attributes[rows])
         sampled = one_sided(carried, own, margin, self.traits.basis())
         kept = _share(batch, config.own, rng)
@@ -123,9 +125,8 @@ def ask(
     """Draw wishes and noise. spread: deviation of the residual; None draws one a row from the configuration's range."""
     drawn = wishes.draw(batch, config, rng)
     latents, attributes = drawn.latents, drawn.attributes
-    low, high = config.spread_from, config.spread_to
     if spread is None:
-        scale = low + (high - low) * torch.rand((batch, 1, 1), generator=rng, device=rng.device)
+        scale = _between(config.spread_from, config.spread_to, (batch, 1, 1), rng)
     else:
         scale = torch.full((batch, 1, 1), spread, device=rng.device)
     residual = scale * torch.randn((batch, *mean.offset.shape), generator=rng, device=rng.device)
@@ -139,6 +140,10 @@ def _as_seen(embeddings: Tensor, rng: Generator) -> Tensor:
     """Unit embeddings [B, E] as our encoder would see them, which is not the teacher (cosine .8 on real faces)."""
     noise = torch.randn(embeddings.shape, generator=rng, device=rng.device)
     return F.normalize(embeddings + STUDENT_NOISE * F.normalize(noise, dim=1), dim=1)
+
+
+def _between(low: float, high: float, shape: tuple[int, ...], rng: Generator) -> Tensor:
+    return low + (high - low) * torch.rand(shape, generator=rng, device=rng.device)
 
 
 def _share(count: int, share: float, rng: Generator) -> Tensor:
@@ -290,14 +295,9 @@ def age_seen(task: RefinerTask, faces: int = 256, batch: int = 16, spread: float
     onlookers, contexts = task.onlookers, task.wishes.contexts
     if task.reader is None or onlookers is None or onlookers.second is None or contexts is None:
         return None
-    place = task.wishes.attributes.device
-    config, rng = replace(task.config, own=0.0, edited=0.0, expression_swapped=0.0), Generator(place).manual_seed(2)
-    model, rows = task.model.to(place), []
-    for _ in range(max(faces // batch, 2)):
-        question = ask(task.wishes, task.mean, task.surrogate, config, batch, rng, spread)
-        codes = task.mean.unwhiten(question.refine(model, task.mean, task.surrogate)[-1], question.standard)
-        seen, _ = task.reader.look(codes)
-        source, after = (onlookers.second(crops)[:, 0] for crops in _finished(seen, question, contexts))
+    rows = []
+    for question, before, composed in _looked_at(task, task.reader, contexts, faces, batch, spread):
+        source, after = (onlookers.second(crops)[:, 0] for crops in (before, composed))
         rows.append(torch.stack((question.drawn.attributes[:, AGE], source, after), dim=1))
     asked, source, after = (torch.cat(rows).double() - MIDDLE_AGE).unbind(dim=1)
     design = torch.stack((asked, torch.ones_like(asked)), dim=1)
@@ -305,3 +305,38 @@ def age_seen(task: RefinerTask, faces: int = 256, batch: int = 16, spread: float
     if slope <= 0 or not LEAST_SLOPE <= new_slope / slope <= 1 / LEAST_SLOPE:
         return None  # it reads no age, or nothing is to be had by asking
     return new_slope / slope, (new_base - base) / slope
+
+
+@torch.no_grad()
+def traits_shown(task: RefinerTask, faces: int = 256, batch: int = 16, spread: float = 0.5) -> tuple[float, ...] | None:
+    """`StyleRefiner.traits_shown` by the teacher, in finished pictures; None where there are no pictures.
+
+    The slope of what is read in a trait's directions on what was asked for there, over all of the directions of the trait.
+    """
+    onlookers, contexts, traits = task.onlookers, task.wishes.contexts, task.wishes.traits
+    if task.reader is None or onlookers is None or contexts is None or not bool(traits.directions.any()):
+        return None
+    asked, read = [], []
+    for question, _, composed in _looked_at(task, task.reader, contexts, faces, batch, spread):
+        asked.append(question.drawn.latents)
+        read.append(task.wishes.vae.encode(onlookers(composed)[0]))
+    shares = []
+    for part in traits.directions.split(traits.counts, dim=1):
+        x, y = (torch.cat(rows) @ part for rows in (asked, read))
+        x, y = x - x.mean(dim=0), y - y.mean(dim=0)
+        share = float((x * y).sum() / x.square().sum().clamp_min(1e-9))
+        shares.append(min(max(share, LEAST_SHOWN), 1.0))
+    return tuple(shares)
+
+
+def _looked_at(
+    task: RefinerTask, reader: DecoderReader, contexts: Contexts, faces: int, batch: int, spread: float
+) -> Iterator[tuple[Question, Tensor, Tensor]]:
+    """Batches of wishes as they come in use, with the photographs that they are of and these with the new faces in them."""
+    place = task.wishes.attributes.device
+    config, rng = replace(task.config, own=0.0, edited=0.0, expression_swapped=0.0), Generator(place).manual_seed(2)
+    model = task.model.to(place)
+    for _ in range(max(faces // batch, 2)):
+        question = ask(task.wishes, task.mean, task.surrogate, config, batch, rng, spread)
+        codes = task.mean.unwhiten(question.refine(model, task.mean, task.surrogate)[-1], question.standard)
+        yield question, *_finished(reader.look(codes)[0], question, contexts)

@@ -43,7 +43,7 @@ from .identity_vae import VaeTask, vae_figures
 from .loop import seeded
 from .readers import DecoderReader
 from .recomposer import DenoiserTask, denoiser_figures
-from .refiner import RefinerTask, Wishes, age_seen
+from .refiner import RefinerTask, Wishes, age_seen, traits_shown
 from .surrogate import SurrogateTask
 from .synthesize import draw_codes, render_shards
 from .table import HELD_OUT_EVERY, RealTable, Table
@@ -362,6 +362,8 @@ def _refine(work: Workshop) -> Figures:
         work.fit(task, c.decoder)
         if (seen := age_seen(task)) is not None:
             task.model.register_to_config(age_seen=seen)
+        if (shown := traits_shown(task)) is not None:
+            task.model.register_to_config(traits_shown=shown)
     figures: Figures = {f"refiner_{name}": value for name, value in task.finish().items()}
     work.save(task.model.cpu(), "refiner")
     work.save(surrogate.cpu(), "surrogate")

@@ -19,6 +19,7 @@ from id2face_core.options import PRESETS
 from id2face_core.pictures import read_picture
 
 PHOTO = Path(pipeline.__file__).parent / "demo/astronaut.jpg"
+FAST = PRESETS["fast"]
 KEEP = {"keep_age": True, "keep_sex": True, "keep_skin": True}
 
 
@@ -66,8 +67,8 @@ def test_steps_one_by_one_make_the_same_picture_as_the_simple_node(photo: torch.
     faces = detect(photo)
     attributes = room("attributes").ExtractAttributes.execute(faces).args[0]
     own = room("identity").EncodeIdentity.execute(faces).args[0]
-    sampled = room("identity").SampleIdentity.execute(faces, 1, 1.0, 8, **KEEP, attributes=attributes).args[0]
-    identity = room("identity").OrthogonalMapping.execute(sampled, own, "one_sided", PRESETS["fast"].margin).args[0]
+    sampled = room("identity").SampleIdentity.execute(faces, 1, FAST.temperature, 8, **KEEP, attributes=attributes).args[0]
+    identity = room("identity").OrthogonalMapping.execute(sampled, own, "one_sided", FAST.margin).args[0]
     run = room("harmonize").HarmonizedDiffusion.execute
     new, rendering, gates, who = run(faces, identity, 4, "dpmpp_2m", "face", 1.0, True, 1, attributes=attributes).args
     assert rendering.shape[0] == 1 and gates.shape[0] == 1
@@ -97,9 +98,9 @@ def test_steps_for_a_clip_make_the_same_frames_as_the_simple_node(photo: torch.T
     clip = torch.cat([photo, photo.roll(3, 2)])
     faces, identity = detect(clip), room("identity")
     names = identity.Pseudonym.execute(faces, "none", "by resemblance").args[0]
-    sampled = identity.SampleIdentity.execute(faces, 1, 1.0, 8, **KEEP, pseudonym=names).args[0]
+    sampled = identity.SampleIdentity.execute(faces, 1, FAST.temperature, 8, **KEEP, pseudonym=names).args[0]
     own = identity.EncodeIdentity.execute(faces).args[0]
-    mapped = identity.OrthogonalMapping.execute(sampled, own, "one_sided", PRESETS["fast"].margin).args[0]
+    mapped = identity.OrthogonalMapping.execute(sampled, own, "one_sided", FAST.margin).args[0]
     new = room("harmonize").HarmonizedDiffusion.execute(faces, mapped, 4, "dpmpp_2m", "face", 1.0, False, 1).args[0]
     assert names.frames == [["person-0"], ["person-0"]]
     assert torch.equal(new.frames[0][0].identity.latents, new.frames[1][0].identity.latents)

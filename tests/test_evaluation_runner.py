@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +105,14 @@ def test_controls_and_real_rows(judge: Judge) -> None:
     assert controls["grey oval", "A1b"] == 0.0
     real = {r["figure"]: r["far_0.001"]["share"] for r in judge.real_rows()}
     assert real == {"genuine": 1.0, "strangers": 0.0}
+
+
+def test_strangers_alike_are_of_one_descent_sex_and_age(samples: list[Sample]) -> None:
+    man, woman, unknown = ("descent Asian", "sex male", "age 30-44"), ("descent Asian", "sex female", "age 30-44"), ("sex male",)
+    groups = [man, woman, man, unknown, unknown, man]  # red, red, green, green, blue, blue
+    labelled = [replace(s, groups=g) for s, g in zip(samples, groups, strict=True)]
+    real = Judge(ColourAuditor(), Threshold("photographs", {1e-3: 0.9, 1e-2: 0.8}, 1000, 0.0), "toy", labelled).real_rows()
+    assert {r["figure"]: r["far_0.001"]["trials"] for r in real} == {"genuine": 3, "strangers": 12, "strangers alike": 3}
 
 
 def test_diversity_of_equal_faces_is_one(samples: list[Sample]) -> None:

@@ -12,7 +12,7 @@ from ..audit.statistics import FARS, pairs, rate
 from .auditors import Auditor
 from .detection import Detector
 from .outcomes import Outcome
-from .sets import Sample
+from .sets import GROUP_KINDS, Sample
 from .thresholds import Threshold, embed_all
 
 Row = dict[str, Any]
@@ -31,15 +31,27 @@ class Judge:
         self._strangers = pairs(people, same=False)
 
     def real_rows(self) -> list[Row]:
-        """What real photographs score: the same person (TAR) and strangers (the FAR that this set really has)."""
+        """What real photographs score: the same person (TAR) and strangers (the FAR that this set really has).
+
+        `strangers alike` are of one descent, sex and age group: a new face that keeps these scores as they do at best. No row
+        where that is not labelled.
+        """
         rows = []
         for name, (i, j) in (
             ("genuine", pairs([s.person for s in self.samples], True)),
             ("strangers", self._strangers),
+            ("strangers alike", self._alike()),
         ):
-            scores = self.auditor.scores(self.real[i], self.real[j])
-            rows += self._rows("real photographs", name, scores, 0)
+            if len(i) or name != "strangers alike":
+                rows += self._rows("real photographs", name, self.auditor.scores(self.real[i], self.real[j]), 0)
         return rows
+
+    def _alike(self) -> tuple[np.ndarray, np.ndarray]:
+        """Pairs of strangers in the same groups of every kind."""
+        i, j = self._strangers
+        groups = [s.groups if len(s.groups) == GROUP_KINDS else None for s in self.samples]
+        same = np.array([groups[a] is not None and groups[a] == groups[b] for a, b in zip(i, j, strict=True)], dtype=bool)
+        return i[same], j[same]
 
     def control_rows(self) -> list[Row]:
         """A1a and A1b of every control."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..audit.statistics import exact_interval
 
-ORDER = ("A1a another photo", "A1b same photo", "A1c raw new face", "strangers", "genuine")
+ORDER = ("A1a another photo", "A1b same photo", "A1c raw new face", "strangers", "strangers alike", "genuine")
 
 
 def markdown(figures: Mapping[str, Any]) -> str:

@@ -27,6 +27,7 @@ SETS: dict[str, tuple[str, str]] = {  # name -> (file stem, column that names th
 DESCENTS = ("White", "Black", "Asian", "Indian", "others")  # UTKFace's words for its numbers
 SEXES = {"0": "male", "1": "female", "m": "male", "f": "female"}  # UTKFace's numbers, others' letters
 AGES = (30, 45, 60)  # years at which a group begins
+GROUP_KINDS = 3  # descent, sex and age, see `groups_of`
 
 
 @dataclass(frozen=True)

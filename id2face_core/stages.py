@@ -210,7 +210,8 @@ def map_identity(
 
     Args:
         mode: `exact` (orthogonal to the source's latent), `one_sided` (rotated only where the cosine exceeds `margin`), or
-            `keyed` (the source's own latent turned by a secret matrix, `key` is needed; `latents` give the traits).
+            `keyed` (the source's own latent turned by a secret matrix, `key` is needed; `latents` give the traits and the
+            length).
         kept: traits that the latents have from the source, bool [T], see `sample_identity`: they stay, the rest makes up for
             them. None: nothing stays.
 
@@ -221,12 +222,19 @@ def map_identity(
     if mode == "keyed":
         if key is None:
             raise ConfigError("mode 'keyed' needs a key")
-        return keyed(latents, own, key, nonce, basis)
+        # as wide as the sampled latents are, so that what is kept weighs no more than it does there
+        return keyed(latents, own * (_length(latents, basis) / _length(own, basis)), key, nonce, basis)
     if mode == "exact":
         return exact(latents, own, basis)
     if mode == "one_sided":
         return one_sided(latents, own, margin, basis)
     raise ConfigError(f"mode is {mode!r}; choose one_sided, exact or keyed")
+
+
+def _length(latents: Tensor, kept: Tensor | None) -> Tensor:
+    """Norm [B, 1] of latents [B, L] outside of an orthonormal [L, K]."""
+    rest = latents if kept is None else latents - latents @ kept @ kept.mT
+    return rest.norm(dim=-1, keepdim=True)
 
 
 @torch.inference_mode()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.ndimage import gaussian_filter, label, maximum_filter
+from scipy.ndimage import gaussian_filter, label, map_coordinates, maximum_filter
 
 from ..colour import rgb_to_lab
 from .blend import enlarge, reduce, smooth, spread
-from .mask import BROWS, features_mask, soft_mask
+from .mask import BROWS, EYEBROWS, brow_mask, features_mask, soft_mask
 from .warp import Box, face_width
 
 WORK = 120  # pixels across a face in which hair is told from skin
@@ -17,6 +17,8 @@ RENDERING = (6.0, 12.0)  # a strand too many taken out costs nothing there
 STRANDS = (16.0, 26.0)  # below the brows, where shadows are darker
 BRIDGE = [193, 417, 122, 351]  # of the nose, where glasses sit
 GLASSES = 0.08
+# share of hair around a brow that is under a fringe, how much more that is, and how much darker it is there, than at the other
+COVERED, MORE, DARKER = 0.45, 0.1, 0.1
 
 
 def _upright(points: np.ndarray) -> tuple[np.ndarray, float]:
@@ -100,6 +102,44 @@ def without_hair(new: np.ndarray, points: np.ndarray, box: Box) -> tuple[np.ndar
         reaching = np.unique(pieces[soft_mask(points, box, "oval", 0.0, 0.02) < 0.5])
         hair |= np.isin(pieces, reaching[reaching > 0])
     hair = maximum_filter(hair, 2 * max(1, round(0.035 * unit)) + 1)
-    skin = spread(new, (~hair & (soft_mask(points, box, "oval", 0.02, 0.02) > 0.5)).astype(np.float32))
+    inside = soft_mask(points, box, "oval", 0.02, 0.02) > 0.5
+    skin = spread(new, (~hair & inside).astype(np.float32))
     share = smooth(hair.astype(np.float32), max(0.6, 0.015 * unit)) * (1 - features_mask(points, box, 0.01))
-    return (new + share[..., None] * (skin - new)).astype(np.float32), (share * high).astype(np.float32)
+    bare = new + share[..., None] * (skin - new)
+    return _uncovered_brow(new, bare, hair, distance, inside, points, box), (share * high).astype(np.float32)
+
+
+def _uncovered_brow(
+    new: np.ndarray, bare: np.ndarray, hair: np.ndarray, distance: np.ndarray, inside: np.ndarray, points: np.ndarray, box: Box
+) -> np.ndarray:
+    """A brow that a fringe hangs over, while the other one shows, becomes that one's mirror image.
+
+    Args:
+        new: [h, w, 3] as rendered; bare: after skin was drawn over the hair; hair, inside: bool [h, w], where hair was found,
+            and the face; distance: see `skin_distance`.
+
+    Returns:
+        float32 [h, w, 3].
+    """
+    hairy, dark = np.zeros(2), np.zeros(2)
+    for side in (0, 1):
+        zone = (brow_mask(points, box, side, 0.05) > 0.5) & inside
+        ring = zone & (brow_mask(points, box, side, 0.015) < 0.5)
+        if not ring.any():
+            return bare.astype(np.float32)
+        hairy[side], dark[side] = hair[ring].mean(), (distance[zone] > STRANDS[0]).mean()
+    worse = int(hairy.argmax())
+    more, darker = (values[worse] - values[1 - worse] for values in (hairy, dark))
+    if hairy[worse] < COVERED or more < MORE or darker < DARKER:
+        return bare.astype(np.float32)
+    zones = [brow_mask(points, box, side, 0.03, 0.04) for side in (0, 1)]
+    # both brows are skin here, so that what is left of the other one when this is taken away is the brow alone
+    skin = spread(new, (~hair & inside & (zones[0] < 0.05) & (zones[1] < 0.05)).astype(np.float32))
+    here, there = (points[EYEBROWS[side]] - box.origin for side in (worse, 1 - worse))
+    turn = np.linalg.lstsq(np.column_stack((here, np.ones(len(here)))), there, rcond=None)[0]
+    y, x = np.mgrid[: box.shape[0], : box.shape[1]]
+    places = np.stack((x, y, np.ones_like(x)), axis=-1) @ turn
+    alone = np.moveaxis(new - skin, 2, 0)
+    brow = np.stack([map_coordinates(c, [places[..., 1], places[..., 0]], order=1, mode="nearest") for c in alone], axis=-1)
+    weight = zones[worse][..., None]
+    return (bare + weight * (skin + brow - bare)).astype(np.float32)

@@ -18,7 +18,7 @@ ACROSS = {"skull": 0.78, "reach": 0.92, "surroundings": 1.15}
 HEAD_GROW, NEIGHBOUR_FADE = 1.35, 0.1  # a head around the box of its face; the edge of what stays of it
 WORK = 256  # masks are drawn at about this many pixels a side, then enlarged: they are smooth
 BROWS = np.array([70, 63, 105, 66, 107, 336, 296, 334, 293, 300])
-EYEBROWS = (
+EYEBROWS = (  # point by point each other's mirror image
     np.array([70, 63, 105, 66, 107, 46, 53, 52, 65, 55]),
     np.array([300, 293, 334, 296, 336, 276, 283, 282, 295, 285]),
 )
@@ -117,6 +117,11 @@ def core_mask(points: np.ndarray, box: Box, grow: float = 0.02, feather: float =
 def features_mask(points: np.ndarray, box: Box, grow: float = 0.025, feather: float = 0.02) -> np.ndarray:
     """1 over each eye and brow, and over nose and mouth, but not between them; float32 [h, w]."""
     return _hulls_mask(points, (*EYES, *EYEBROWS, NOSE_MOUTH), box, grow, feather)
+
+
+def brow_mask(points: np.ndarray, box: Box, side: int, grow: float, feather: float = 0.02) -> np.ndarray:
+    """1 over one of `EYEBROWS` and so far around it; float32 [h, w]."""
+    return _hulls_mask(points, (EYEBROWS[side],), box, grow, feather)
 
 
 def mouth_mask(points: np.ndarray, box: Box, grow: float = 0.03, feather: float = 0.03) -> np.ndarray:

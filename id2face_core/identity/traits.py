@@ -90,12 +90,12 @@ class IdentityTraits(ModelMixin, ConfigMixin):
     def basis(self, kept: Tensor | None = None) -> Tensor:
         """Orthonormal directions [L, K] of the traits that are kept (bool [T], None: all), K <= D."""
         stays = [kept is None or bool(kept[self.indices.index(index(names[0]))]) for names in PERSON_TRAITS.values()]
-        chosen = [part.double() for part, keep in zip(self._parts(), stays, strict=True) if keep and bool(part.any())]
+        chosen = [part.double() for part, keep in zip(self.parts(), stays, strict=True) if keep and bool(part.any())]
         if not chosen:
             return self.directions[:, :0]
         return torch.linalg.qr(torch.cat(chosen, dim=1))[0].to(self.weight)
 
-    def _parts(self) -> tuple[Tensor, ...]:
+    def parts(self) -> tuple[Tensor, ...]:
         """The directions of each trait, orthonormal within it."""
         return self.directions.split(self.counts, dim=1)
 
@@ -117,7 +117,7 @@ class IdentityTraits(ModelMixin, ConfigMixin):
         """
         basis = self.basis(kept)
         if shown is not None:
-            own = own + sum((own @ part @ part.mT) * (1 / share - 1) for part, share in zip(self._parts(), shown, strict=True))
+            own = own + sum((own @ part @ part.mT) * (1 / share - 1) for part, share in zip(self.parts(), shown, strict=True))
         carried = latents + (own - latents) @ basis @ basis.mT
         if change is None:
             return carried

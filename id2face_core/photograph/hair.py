@@ -137,9 +137,12 @@ def _uncovered_brow(
     skin = spread(new, (~hair & inside & (zones[0] < 0.05) & (zones[1] < 0.05)).astype(np.float32))
     here, there = (points[EYEBROWS[side]] - box.origin for side in (worse, 1 - worse))
     turn = np.linalg.lstsq(np.column_stack((here, np.ones(len(here)))), there, rcond=None)[0]
-    y, x = np.mgrid[: box.shape[0], : box.shape[1]]
+    seen = np.nonzero(zones[worse])
+    place = tuple(slice(int(axis.min()), int(axis.max()) + 1) for axis in seen)
+    y, x = np.mgrid[place]
     places = np.stack((x, y, np.ones_like(x)), axis=-1) @ turn
     alone = np.moveaxis(new - skin, 2, 0)
     brow = np.stack([map_coordinates(c, [places[..., 1], places[..., 0]], order=1, mode="nearest") for c in alone], axis=-1)
-    weight = zones[worse][..., None]
-    return (bare + weight * (skin + brow - bare)).astype(np.float32)
+    out = bare.astype(np.float32)
+    out[place] += zones[worse][place][..., None] * (skin[place] + brow - bare[place])
+    return out

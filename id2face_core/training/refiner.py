@@ -321,7 +321,7 @@ def traits_shown(task: RefinerTask, faces: int = 256, batch: int = 16, spread: f
         asked.append(question.drawn.latents)
         read.append(task.wishes.vae.encode(onlookers(composed)[0]))
     shares = []
-    for part in traits.directions.split(traits.counts, dim=1):
+    for part in traits.parts():
         x, y = (torch.cat(rows) @ part for rows in (asked, read))
         x, y = x - x.mean(dim=0), y - y.mean(dim=0)
         share = float((x * y).sum() / x.square().sum().clamp_min(1e-9))

@@ -9,9 +9,9 @@ LAB_WHITE = np.array([0.95047, 1.0, 1.08883])
 
 
 def rgb_to_lab(rgb: np.ndarray) -> np.ndarray:
-    """uint8 or 0..255 float [..., 3] -> float32 Lab (L 0..100)."""
+    """uint8 or 0..255 float [..., 3] -> float32 Lab (L 0..100). Floats may lie outside, as filtered pictures do."""
     x = np.asarray(rgb, dtype=np.float32) / 255
-    linear = np.where(x <= 0.04045, x / 12.92, ((x + 0.055) / 1.055) ** 2.4)
+    linear = np.where(x <= 0.04045, x / 12.92, ((np.maximum(x, 0) + 0.055) / 1.055) ** 2.4)
     t = (linear @ RGB_TO_XYZ.T.astype(np.float32)) / LAB_WHITE.astype(np.float32)
     f = np.where(t > 0.008856, np.cbrt(t), 7.787 * t + 16 / 116)
     lab = (116 * f[..., 1] - 16, 500 * (f[..., 0] - f[..., 1]), 200 * (f[..., 1] - f[..., 2]))

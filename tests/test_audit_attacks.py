@@ -102,6 +102,12 @@ def test_two_sided_ranks_find_negation_and_orthogonality(hide: object, order: st
     assert min(least) <= 0.001
 
 
+@pytest.mark.parametrize(("hide", "order"), [(negated, "most similar"), (nothing, "least similar")])
+def test_the_opposite_order_finds_nobody(hide: object, order: str) -> None:
+    (found,) = identification.sort(evidence(hide, people=60, photos=4), rng())  # type: ignore[arg-type]
+    assert min(row["p"] for row in found.rows if row["what"].startswith(order)) > 0.9
+
+
 def test_independent_draws_pass_the_two_sided_rank() -> None:
     (found,) = identification.sort(evidence(stranger, people=40), rng())
     assert met(found) and found.control is not None and found.control.fired

@@ -117,19 +117,20 @@ def ranks(values: np.ndarray) -> np.ndarray:
 
 
 def uniformity(ranked: np.ndarray, truth: np.ndarray, rng: np.random.Generator) -> tuple[float, float]:
-    """Kolmogorov-Smirnov distance of the true ranks from uniform, and its p by permuting who is who.
+    """Kolmogorov-Smirnov distance by which the true ranks come before uniform ones, and its p by permuting who is who.
 
     Args:
         ranked: ranks [N, G] of every column; truth: column [N].
 
-    Probes of one person stay together in a permutation, so dependence between them is no evidence.
+    One-sided: ranks that come too late find nobody in this order, and are what the opposite order finds. Probes of one person
+    stay together in a permutation, so dependence between them is no evidence.
     """
     columns, count = np.arange(ranked.shape[1]), len(truth)
     place = np.arange(count)
 
     def distance(who: np.ndarray) -> float:
         found = (np.sort(ranked[place, who[truth]]) - 0.5) / ranked.shape[1]
-        return float(max(np.max((place + 1) / count - found), np.max(found - place / count)))
+        return float(np.max((place + 1) / count - found))
 
     seen = distance(columns)
     as_far = sum(distance(rng.permutation(columns)) >= seen - 1e-12 for _ in range(PERMUTATIONS))

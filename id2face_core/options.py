@@ -21,15 +21,17 @@ class Preset:
     """One row of `PRESETS`.
 
     region: what is replaced, see `photograph.compose.ComposeOptions`. margin: greatest cosine of the new identity's latent
-    with the source's. temperature: how far new identities spread, in standard deviations of the prior. candidates:
-    recompositions that are drawn for a face; the best fits are rendered until nothing is wrong, `attempts` in all. limit:
-    greatest cosine of the finished picture with the source by our own encoder; above it the face is withheld.
+    with the source's. temperature: how far new identities spread, in standard deviations of the prior. guidance: how much a
+    new face stands out from an average one of its kind, see `diffusion.style_space.guide`. candidates: recompositions that
+    are drawn for a face; the best fits are rendered until nothing is wrong, `attempts` in all. limit: greatest cosine of the
+    finished picture with the source by our own encoder; above it the face is withheld.
     """
 
     steps: int
     region: str
     margin: float
     temperature: float
+    guidance: float
     limit: float
     candidates: int
     attempts: int
@@ -39,10 +41,16 @@ class Preset:
 # that, and no fewer were found as similar (audit A3, A1). The temperature takes weight off both, so that two draws are less
 # alike; beyond 2 the VAE leaves its range. The limit is a little above our encoder's threshold at FAR 1e-3 (.39 there).
 PRESETS: dict[str, Preset] = {
-    "fast": Preset(steps=4, region="face", margin=-0.4, temperature=1.75, limit=0.45, candidates=8, attempts=1),
-    "balanced": Preset(steps=12, region="face", margin=-0.4, temperature=1.75, limit=0.45, candidates=16, attempts=4),
-    "strict": Preset(steps=12, region="head", margin=-0.1, temperature=1.75, limit=0.45, candidates=16, attempts=4),
-}
+    "fast": Preset(
+        steps=4, region="face", margin=-0.4, temperature=1.75, guidance=1.7, limit=0.45, candidates=8, attempts=1
+    ),
+    "balanced": Preset(
+        steps=12, region="face", margin=-0.4, temperature=1.75, guidance=1.7, limit=0.45, candidates=16, attempts=4
+    ),
+    "strict": Preset(
+        steps=12, region="head", margin=-0.1, temperature=1.75, guidance=1.7, limit=0.45, candidates=16, attempts=4
+    ),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -205,7 +205,7 @@ class Anonymizer:
         asked = self.parts.recomposer.asked(wanted)
         released = self.parts.traits.release(latents, asked, self._kept(options))
         candidates = draw_candidates(
-            self.parts, latents, released, generator, forbidden=source.embedding, margin=preset.limit,
+            self.parts, latents, released, generator, forbidden=source.embedding, margin=preset.limit, guidance=preset.guidance,
             steps=options.steps or preset.steps, callback=lambda step, x: _stop_if(interrupted),
         ).first(None if person is None else person.choice)  # fmt: skip
         seed = int(torch.randint(2**31, (1,), generator=generator))

@@ -19,6 +19,7 @@ from torch import Generator, Tensor
 from .attributes.vector import group_slice, index
 from .components import Components, window_origin
 from .diffusion.ranking import misfit
+from .diffusion.recomposer import Guidance
 from .diffusion.style_space import expand
 from .errors import ConfigError, FaceRejectedError
 from .faces.alignment import arcface_matrix, warp
@@ -71,7 +72,7 @@ class Candidates:
     """Recompositions of one face, not rendered yet. K rows each; order: positions, best fit first.
 
     attributes: [K, A], what was asked for; residuals: [K, G, 512], the sampled noise, see `Recomposition`; avoid: unit embedding
-    [E] of the face that they replace, or None.
+    [E] of the face that they replace, or None; guidance: theirs.
     """
 
     latents: Tensor = field(repr=False)
@@ -82,6 +83,7 @@ class Candidates:
     gates: Tensor | None = field(repr=False)
     order: tuple[int, ...] = field(repr=False)
     avoid: Tensor | None = field(default=None, repr=False)
+    guidance: Guidance | None = field(default=None, repr=False)
 
     def first(self, position: int | None) -> Candidates:
         """With the candidate of a position before the others: what a person became in an earlier picture. None: as it is.
@@ -257,19 +259,24 @@ def draw_candidates(
         attributes: [A], or [K, A] where they differ, see `IdentityTraits.release`.
         forbidden: unit embedding [E] of the face that is replaced: the refiner makes up for what the picture around it tells of
             it, and codes that the surrogate puts above the cosine `margin` to it come last. None: whoever is asked for stays.
+        guidance: how much the new faces stand out from an average face of the same traits that replaces this one, see
+            `style_space.guide`; 1, or nobody replaced: as they are drawn.
         callback: called with (step, noisy residual) after each step; may raise to interrupt.
 
     Raises:
         ConfigError: steps or scheduler.
     """
     attributes = attributes.expand(len(latents), -1)
+    guided = None
+    if forbidden is not None and guidance != 1:
+        guided = Guidance(guidance, parts.traits.settled(latents, identity_latent(parts, forbidden)[None]))
     made = parts.recomposer(
-        latents, attributes, [generator], steps=steps, spread=parts.spread, guidance=guidance,
-        scheduler=scheduler, callback=callback, avoid=forbidden,
+        latents, attributes, [generator], steps=steps, spread=parts.spread, scheduler=scheduler, callback=callback,
+        avoid=forbidden, guidance=guided,
     )  # fmt: skip
     cost = misfit(parts.surrogate, made.codes, parts.surrogate.standardise(attributes), forbidden, margin)
     order = tuple(cost.argsort(stable=True).tolist())
-    return Candidates(latents, attributes, made.residuals, made.styles, made.codes, made.gates, order, forbidden)
+    return Candidates(latents, attributes, made.residuals, made.styles, made.codes, made.gates, order, forbidden, guided)
 
 
 @torch.inference_mode()
@@ -277,9 +284,10 @@ def ask_again(parts: Components, candidates: Candidates, rank: int, attributes: 
     """The candidate of a rank with other attributes [A]: the same identity and the same noise, no new diffusion. One row."""
     i = candidates.order[rank]
     latent, residual, values = candidates.latents[i : i + 1], candidates.residuals[i : i + 1], attributes[None]
-    codes = parts.recomposer.complete(residual, latent, values, candidates.avoid)
+    guidance = None if candidates.guidance is None else candidates.guidance.of(slice(i, i + 1))
+    codes = parts.recomposer.complete(residual, latent, values, candidates.avoid, guidance)
     gates = None if candidates.gates is None else candidates.gates[:, i : i + 1]
-    return Candidates(latent, values, residual, expand(codes), codes, gates, (0,), candidates.avoid)
+    return Candidates(latent, values, residual, expand(codes), codes, gates, (0,), candidates.avoid, guidance)
 
 
 def render_candidate(parts: Components, candidates: Candidates, rank: int = 0, window: Window | None = None) -> NewFace:

@@ -186,8 +186,9 @@ class HarmonizedDiffusion(io.ComfyNode):
                     tooltip="How much is rendered; region head of Paste Faces Back wants head.",
                 ),
                 io.Float.Input(
-                    "guidance", default=1.0, min=0.0, max=5.0, step=0.1, advanced=True,
-                    tooltip="Classifier-free guidance on identity and attributes; 1 is off and fastest.",
+                    "guidance", default=PRESET.guidance, min=0.0, max=5.0, step=0.1, advanced=True,
+                    tooltip="How much the new face stands out from an average one of its kind: "
+                    "more makes two draws more different; 1 is off.",
                 ),
                 io.Boolean.Input(
                     "step_previews", default=False, advanced=True,

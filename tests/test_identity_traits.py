@@ -101,3 +101,11 @@ def test_the_basis_is_orthonormal_though_traits_overlap():
     basis = traits.basis()
     torch.testing.assert_close(basis.T @ basis, torch.eye(4), atol=1e-6, rtol=0)
     torch.testing.assert_close(basis @ basis.T @ traits.directions, traits.directions, atol=1e-6, rtol=0)
+
+
+def test_what_is_settled_of_an_identity_are_its_traits_and_how_it_lies_to_the_source():
+    traits = _with_directions()
+    own = torch.tensor([[1.0, 2.0, 0.0, 0.0, 3.0, 0.0]])
+    drawn = torch.tensor([[5.0, 6.0, 7.0, 8.0, -2.0, 9.0], [1.0, 1.0, 1.0, 1.0, 4.0, -1.0]])
+    settled = torch.tensor([[5.0, 6.0, 7.0, 8.0, -2.0, 0.0], [1.0, 1.0, 1.0, 1.0, 4.0, 0.0]])
+    torch.testing.assert_close(traits.settled(drawn, own), settled)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from id2face_core import pipeline
+from id2face_core import pipeline, stages
 from id2face_core.assets import status
 from id2face_core.assets.registry import ASSETS
 from id2face_core.errors import ConfigError, FaceRejectedError, Interrupted, ShapeError
@@ -48,6 +49,25 @@ def test_a_result_does_not_depend_on_batch_or_order(anonymizer: Anonymizer, phot
     among = anonymizer.anonymize([blank, photo, blank], options)
     assert [r.status for r in among] == ["no_face", "anonymized", "no_face"]
     assert alone is not None and np.array_equal(alone, among[1].picture)
+
+
+@torch.inference_mode()
+def test_a_candidate_that_is_asked_for_again_is_the_same_face(anonymizer: Anonymizer, photo: np.ndarray) -> None:
+    parts = anonymizer.parts
+    source = stages.read_face(parts, photo, parts.detector.detect(photo)[0])
+    latents = stages.sample_identity(parts, source.attributes, torch.Generator().manual_seed(0), source=source, count=2)
+
+    def drawn(guidance: float) -> stages.Candidates:
+        noise = torch.Generator().manual_seed(1)
+        return stages.draw_candidates(
+            parts, latents, source.attributes, noise, forbidden=source.embedding, steps=2, guidance=guidance
+        )
+
+    guided = drawn(1.7)
+    assert not torch.allclose(guided.codes, drawn(1.0).codes, atol=1e-2)
+    for rank in range(2):
+        again = stages.ask_again(parts, guided, rank, source.attributes)
+        torch.testing.assert_close(again.codes[0], guided.codes[guided.order[rank]], atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("policy", ["fill", "blur", "withhold"])

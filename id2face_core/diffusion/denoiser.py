@@ -122,7 +122,7 @@ class StyleDenoiser(ModelMixin, ConfigMixin):
             x: [B, G, D] noisy whitened residual.
             timestep: [B], 0..999.
             identity: [B, identity_dim]; attributes: [B, sum(attribute_groups)]; both standardised.
-            drop_identity, drop_attributes: [B] bool, for classifier-free guidance (arXiv 2207.12598).
+            drop_identity, drop_attributes: [B] bool, rows that lose a condition (identity-masked learning).
         """
         tokens = self.tokens(identity, attributes, drop_identity, drop_attributes)
         time = self.time(get_timestep_embedding(timestep, 256).to(x.dtype))

@@ -18,7 +18,7 @@ from .closed_form import ConditionalMean
 from .denoiser import StyleDenoiser
 from .refiner import StyleRefiner
 from .sampler import sample
-from .style_space import expand
+from .style_space import expand, guide
 from .surrogate import StyleSurrogate
 
 
@@ -33,6 +33,21 @@ class Recomposition:
     codes: Tensor
     gates: Tensor | None
     residuals: Tensor
+
+
+@dataclass(frozen=True)
+class Guidance:
+    """How much a new face stands out.
+
+    scale: 1 leaves it as it is; average: identity latents [K, L], each what a wish would be without what was drawn at random,
+    see `IdentityTraits.settled`.
+    """
+
+    scale: float
+    average: Tensor
+
+    def of(self, rows: slice) -> Guidance:
+        return Guidance(self.scale, self.average[rows])
 
 
 @dataclass(frozen=True)
@@ -87,10 +102,10 @@ class Recomposer:
         *,
         steps: int = 12,
         spread: float = 0.5,
-        guidance: float = 1.0,
         scheduler: str = "dpmpp_2m",
         callback: Callable[[int, Tensor], None] | None = None,
         avoid: Tensor | None = None,
+        guidance: Guidance | None = None,
     ) -> Recomposition:
         """Sample style codes.
 
@@ -101,6 +116,7 @@ class Recomposer:
             steps: network calls.
             spread: the residual is scaled by it (truncation towards the mean: fewer odd faces, less variety).
             avoid: unit embedding [E] of the face that is replaced, the same for all rows.
+            guidance: of B * K rows; None: none.
 
         Raises:
             ShapeError: latents, attributes and generators do not belong together.
@@ -113,22 +129,32 @@ class Recomposer:
         residuals, codes, maps = [], [], []
         # a matrix product's rounding depends on its rows: face by face a result does not depend on the batch
         rows = zip(standard.split(count), latents.split(count), attributes.split(count), generators, strict=True)
-        for part, own_latents, own_attributes, generator in rows:
+        for i, (part, own_latents, own_attributes, generator) in enumerate(rows):
             residual = torch.randn(shape, generator=generator).to(part)
             if self.denoiser is not None:
                 identity, rest = part[:, : self.identity_dim], part[:, self.identity_dim :]
-                residual = sample(self.denoiser, identity, rest, residual, steps, guidance, scheduler, callback)
+                residual = sample(self.denoiser, identity, rest, residual, steps, scheduler, callback)
                 maps.append(self.denoiser.gate_maps())
             residuals.append(spread * residual)
-            codes.append(self.complete(residuals[-1], own_latents, own_attributes, avoid))
+            own = None if guidance is None else guidance.of(slice(i * count, (i + 1) * count))
+            codes.append(self.complete(residuals[-1], own_latents, own_attributes, avoid, own))
         gates = None if not maps or maps[0] is None else torch.cat([m for m in maps if m is not None], dim=1)
         return Recomposition(expand(torch.cat(codes)), torch.cat(codes), gates, torch.cat(residuals))
 
-    def complete(self, residual: Tensor, latents: Tensor, attributes: Tensor, avoid: Tensor | None = None) -> Tensor:
+    def complete(
+        self, residual: Tensor, latents: Tensor, attributes: Tensor, avoid: Tensor | None = None, guidance: Guidance | None = None
+    ) -> Tensor:
         """Sampled residuals [K, G, D] with their conditions -> style codes [K, G, D], refined where there is a refinement.
 
-        avoid: unit embedding [E] of the face that is replaced.
+        avoid: unit embedding [E] of the face that is replaced. guidance: of these K rows.
         """
+        codes = self._code(residual, latents, attributes, avoid)
+        if guidance is None or guidance.scale == 1:
+            return codes
+        average = self._code(residual, guidance.average, attributes, avoid)
+        return guide(codes, average, guidance.scale, self.mean.offset)
+
+    def _code(self, residual: Tensor, latents: Tensor, attributes: Tensor, avoid: Tensor | None) -> Tensor:
         standard = self.mean.standardise(torch.cat((latents, attributes), dim=1))
         if self.refinement is not None:
             residual = self.refinement(residual, standard, latents, attributes, self.mean, avoid)

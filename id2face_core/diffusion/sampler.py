@@ -32,7 +32,6 @@ def sample(
     attributes: Tensor,
     noise: Tensor,
     steps: int = 12,
-    guidance: float = 1.0,
     scheduler: str = "dpmpp_2m",
     callback: Callable[[int, Tensor], None] | None = None,
 ) -> Tensor:
@@ -41,8 +40,7 @@ def sample(
     Args:
         identity, attributes: standardised conditions, [B, I] and [B, A].
         noise: [B, G, D].
-        steps: network calls (twice as many rows with guidance).
-        guidance: classifier-free guidance scale on both conditions (arXiv 2207.12598); 1 = off.
+        steps: network calls.
         callback: called with (step, current x) after each step; may raise to interrupt.
 
     Returns:
@@ -53,14 +51,8 @@ def sample(
     solver = make_scheduler(scheduler)
     solver.set_timesteps(steps, device=noise.device)
     x = noise * solver.init_noise_sigma
-    everyone = torch.ones(len(x), dtype=torch.bool, device=x.device)
     for i, t in enumerate(solver.timesteps):
-        time = t.expand(len(x))
-        v = denoiser(x, time, identity, attributes)
-        if guidance != 1.0:
-            free = denoiser(x, time, identity, attributes, drop_identity=everyone, drop_attributes=everyone)
-            v = free + guidance * (v - free)
-        x = solver.step(v, t, x).prev_sample
+        x = solver.step(denoiser(x, t.expand(len(x)), identity, attributes), t, x).prev_sample
         if callback is not None:
             callback(i, x)
     return x

@@ -16,3 +16,19 @@ def expand(codes: Tensor, groups: tuple[int, ...] = GROUPS) -> Tensor:
     if codes.ndim != 3 or codes.shape[1] != len(groups):
         raise ShapeError(f"style groups have shape {tuple(codes.shape)}; expected [B, {len(groups)}, 512]")
     return codes.repeat_interleave(torch.tensor(groups, device=codes.device), dim=1)
+
+
+def guide(codes: Tensor, average: Tensor, scale: float, centre: Tensor) -> Tensor:
+    """Go on from an average face's codes through these, `scale` times as far, and keep the distance from the centre.
+
+    Guidance as in arXiv 2207.12598, at the finished code. Without the last step a face leaves what the generator knows (streaks,
+    odd eyes), as guided pictures burn out without the rescaling of arXiv 2305.08891.
+
+    Args:
+        codes, average: [K, G, D], where average are those that would be had for an average identity.
+        scale: 1 changes nothing.
+        centre: [G, D], from which the distances count, group by group.
+    """
+    guided = codes + (scale - 1) * (codes - average)
+    radius, grown = ((x - centre).norm(dim=-1, keepdim=True) for x in (codes, guided))
+    return centre + (guided - centre) * (radius / grown.clamp_min(1e-6))

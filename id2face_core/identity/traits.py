@@ -99,6 +99,11 @@ class IdentityTraits(ModelMixin, ConfigMixin):
         """The directions of each trait, orthonormal within it."""
         return self.directions.split(self.counts, dim=1)
 
+    def settled(self, latents: Tensor, own: Tensor) -> Tensor:
+        """What of identities [B, L] is not drawn at random [B, L]: all traits, and how they point along the source's [1, L]."""
+        span = torch.linalg.qr(torch.cat((self.basis(), own.mT), dim=1).double())[0].to(latents)
+        return latents @ span @ span.mT
+
     def carry(
         self, latents: Tensor, own: Tensor, kept: Tensor | None = None, change: Tensor | None = None,
         shown: Sequence[float] | None = None,

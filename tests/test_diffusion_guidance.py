@@ -1,0 +1,74 @@
+"""Guidance: two draws for one face become less alike, and no code leaves the range that the generator knows."""
+
+from itertools import combinations
+
+import torch
+
+from id2face_core.diffusion.closed_form import ConditionalMean
+from id2face_core.diffusion.recomposer import Guidance, Recomposer
+from id2face_core.diffusion.style_space import guide
+
+LATENT, ATTRIBUTES = 6, 3
+CENTRE = torch.full((3, 512), 0.5)
+
+
+def _codes(seed: int, count: int = 4) -> torch.Tensor:
+    return CENTRE + torch.randn(count, 3, 512, generator=torch.Generator().manual_seed(seed))
+
+
+def _recomposer() -> Recomposer:
+    mean = ConditionalMean(LATENT + ATTRIBUTES)
+    mean.slope.copy_(torch.randn(mean.slope.shape, generator=torch.Generator().manual_seed(0)))
+    return Recomposer(mean, None, LATENT)
+
+
+def _conditions(count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    return torch.randn(count, LATENT, generator=generator), torch.randn(1, ATTRIBUTES, generator=generator).expand(count, -1)
+
+
+def _alike(codes: torch.Tensor) -> float:
+    """Mean cosine of pairs of codes [K, G, D] around their recomposer's centre, which is 0."""
+    flat = codes.flatten(1)
+    pairs = combinations(range(len(flat)), 2)
+    return float(torch.stack([torch.cosine_similarity(flat[a], flat[b], dim=0) for a, b in pairs]).mean())
+
+
+def test_a_guided_code_is_as_far_from_the_centre_and_turned_away_from_the_average():
+    codes, average = _codes(0), _codes(1)
+    guided = guide(codes, average, 1.7, CENTRE)
+    torch.testing.assert_close((guided - CENTRE).norm(dim=-1), (codes - CENTRE).norm(dim=-1))
+    before, after = (torch.cosine_similarity(x - CENTRE, average - CENTRE, dim=-1) for x in (codes, guided))
+    assert bool((after < before - 0.1).all())
+
+
+def test_a_scale_of_one_and_a_code_at_the_centre_stay():
+    codes = _codes(0)
+    torch.testing.assert_close(guide(codes, _codes(1), 1.0, CENTRE), codes)
+    middle = CENTRE.expand(2, -1, -1).clone()
+    torch.testing.assert_close(guide(middle, middle, 2.0, CENTRE), middle)
+
+
+def test_draws_of_one_wish_become_less_alike():
+    recomposer = _recomposer()
+    latents, attributes = _conditions(6)
+    latents[:, 0] += 4  # what all of them share
+    shared = torch.zeros_like(latents)
+    shared[:, 0] = latents[:, 0]
+    draw = [torch.Generator().manual_seed(2)]
+    plain = recomposer(latents, attributes, draw).codes
+    guided = recomposer(latents, attributes, [torch.Generator().manual_seed(2)], guidance=Guidance(1.7, shared)).codes
+    assert _alike(guided) < _alike(plain) - 0.1
+
+
+def test_each_face_of_a_batch_has_its_own_average():
+    recomposer = _recomposer()
+    latents, attributes = _conditions(4)
+    average = torch.randn(4, LATENT, generator=torch.Generator().manual_seed(3))
+
+    def drawn(rows: slice, seeds: tuple[int, ...]) -> torch.Tensor:
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        return recomposer(latents[rows], attributes[rows], generators, guidance=Guidance(1.5, average).of(rows)).codes
+
+    together = drawn(slice(0, 4), (5, 6))
+    torch.testing.assert_close(together, torch.cat((drawn(slice(0, 2), (5,)), drawn(slice(2, 4), (6,)))))

@@ -37,15 +37,15 @@ class Preset:
     attempts: int
 
 
-# The margin makes up for what is kept around the face and for the traits that are kept; at -0.5 who is least similar was found by
-# that, and no fewer were found as similar (audit A3, A1). The temperature takes weight off both, so that two draws are less
-# alike; beyond 2 the VAE leaves its range. The limit is a little above our encoder's threshold at FAR 1e-3 (.39 there).
+# The margin makes up for what is kept around the face and for the traits that are kept. The temperature takes weight off both,
+# so that two draws are less alike; beyond 2 the VAE leaves its range. Guidance does the same for what the recomposer makes of
+# them; at 2 the age begins to go. The limit is a little above our encoder's threshold at FAR 1e-3 (.39 there).
 PRESETS: dict[str, Preset] = {
     "fast": Preset(
-        steps=4, region="face", margin=-0.4, temperature=1.75, guidance=1.7, limit=0.45, candidates=8, attempts=1
+        steps=4, region="face", margin=-0.5, temperature=1.75, guidance=1.7, limit=0.45, candidates=8, attempts=1
     ),
     "balanced": Preset(
-        steps=12, region="face", margin=-0.4, temperature=1.75, guidance=1.7, limit=0.45, candidates=16, attempts=4
+        steps=12, region="face", margin=-0.5, temperature=1.75, guidance=1.7, limit=0.45, candidates=16, attempts=4
     ),
     "strict": Preset(
         steps=12, region="head", margin=-0.1, temperature=1.75, guidance=1.7, limit=0.45, candidates=16, attempts=4

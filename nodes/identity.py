@@ -219,7 +219,7 @@ class OrthogonalMapping(io.ComfyNode):
                 PseudonymType.Input("pseudonym", optional=True, tooltip="From Pseudonym, with a key; for mode keyed."),
                 ModelType.Input("model", optional=True, tooltip=MODEL_TOOLTIP),
                 io.Float.Input(
-                    "margin", default=-0.4, min=-0.8, max=0.9, step=0.05, advanced=True,
+                    "margin", default=-0.5, min=-0.8, max=0.9, step=0.05, advanced=True,
                     tooltip="Greatest cosine with the original, for one_sided.",
                 ),
             ],

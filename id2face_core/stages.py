@@ -213,7 +213,7 @@ def map_identity(
     Args:
         mode: `exact` (orthogonal to the source's latent), `one_sided` (rotated only where the cosine exceeds `margin`), or
             `keyed` (the source's own latent turned by a secret matrix, `key` is needed; `latents` give the traits and the
-            length).
+            length; then as `one_sided`, since traits and what surrounds the face still point at the source).
         kept: traits that the latents have from the source, bool [T], see `sample_identity`: they stay, the rest makes up for
             them. None: nothing stays.
 
@@ -225,10 +225,10 @@ def map_identity(
         if key is None:
             raise ConfigError("mode 'keyed' needs a key")
         # as wide as the sampled latents are, so that what is kept weighs no more than it does there
-        return keyed(latents, own * (_length(latents, basis) / _length(own, basis)), key, nonce, basis)
+        latents = keyed(latents, own * (_length(latents, basis) / _length(own, basis)), key, nonce, basis)
     if mode == "exact":
         return exact(latents, own, basis)
-    if mode == "one_sided":
+    if mode in ("one_sided", "keyed"):
         return one_sided(latents, own, margin, basis)
     raise ConfigError(f"mode is {mode!r}; choose one_sided, exact or keyed")
 

@@ -220,7 +220,7 @@ class OrthogonalMapping(io.ComfyNode):
                 ModelType.Input("model", optional=True, tooltip=MODEL_TOOLTIP),
                 io.Float.Input(
                     "margin", default=-0.5, min=-0.8, max=0.9, step=0.05, advanced=True,
-                    tooltip="Greatest cosine with the original, for one_sided.",
+                    tooltip="Greatest cosine with the original, for one_sided and keyed.",
                 ),
             ],
             outputs=[IdentityType.Output(display_name="identity", tooltip="Identities away from the original's.")],

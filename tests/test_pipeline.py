@@ -11,7 +11,9 @@ import torch
 from id2face_core import pipeline, stages
 from id2face_core.assets import status
 from id2face_core.assets.registry import ASSETS
+from id2face_core.attributes.edit import kept_traits
 from id2face_core.errors import ConfigError, FaceRejectedError, Interrupted, ShapeError
+from id2face_core.identity.orthogonal import keyed_back, outside
 from id2face_core.options import AnonymizeOptions
 from id2face_core.pictures import read_picture
 from id2face_core.pipeline import Anonymizer
@@ -49,6 +51,27 @@ def test_a_result_does_not_depend_on_batch_or_order(anonymizer: Anonymizer, phot
     among = anonymizer.anonymize([blank, photo, blank], options)
     assert [r.status for r in among] == ["no_face", "anonymized", "no_face"]
     assert alone is not None and np.array_equal(alone, among[1].picture)
+
+
+@torch.inference_mode()
+def test_keyed_identities_keep_the_margin_and_turn_back_with_their_key_only(anonymizer: Anonymizer, photo: np.ndarray) -> None:
+    parts = anonymizer.parts
+    source = stages.read_face(parts, photo, parts.detector.detect(photo)[0])
+    own, kept = stages.identity_latent(parts, source.embedding), kept_traits(None, parts.traits.indices)
+    drawn = stages.sample_identity(parts, source.attributes, torch.Generator().manual_seed(0), source=source, kept=kept)
+    key, other = bytes(range(32)), bytes(range(1, 33))
+    basis = parts.traits.basis(kept)
+    rest = outside(len(own), basis)
+
+    def cosine(latents: torch.Tensor, part: torch.Tensor) -> float:
+        return float(torch.cosine_similarity(latents[0] @ part, own @ part, dim=0))
+
+    everything = torch.eye(len(own))
+    free = stages.map_identity(parts, drawn, source.embedding, "keyed", kept=kept, margin=0.99, key=key)
+    new = stages.map_identity(parts, drawn, source.embedding, "keyed", kept=kept, margin=-0.3, key=key)
+    assert abs(cosine(free, rest)) < 1e-4 and cosine(new, everything) <= -0.3 + 1e-3 < cosine(free, everything)
+    back, wrong = (keyed_back(new, k, stages.PERSON_NONCE, basis) for k in (key, other))
+    assert cosine(back, rest) > 0.5 > abs(cosine(wrong, rest)) + 0.1
 
 
 @torch.inference_mode()

@@ -57,7 +57,7 @@ def fault(
     pasted: Reading | None = None,
     drawn: float = 0.0,
 ) -> float:
-    """How wrong a new face is: the greatest of its errors over what is tolerated. Below 1 nothing is wrong.
+    """How wrong a new face is. Below 1 nothing is: the greatest of its errors over what is tolerated; else all of them count.
 
     Args:
         wanted: [A], the attributes that were asked for, see `Recomposer.asked`; alone: what the rendering shows.
@@ -76,13 +76,14 @@ def fault(
         return ALIKE * (1 + closeness)
     turned = float((alone.attributes - wanted)[POSE].abs().max())
     pulled = float((shown.expression - wished_expression(source, wanted)).abs().mean())
-    parts_of_it = [
+    errors = [
         turned / POSE_TOLERANCE, pulled / EXPRESSION_TOLERANCE, drawn / DRAWN_TOLERANCE, max(closeness, 0.0) / LIKENESS_TOLERANCE
     ]  # fmt: skip
     for trait, tolerance in ((AGE, AGE_TOLERANCE), (SEX, SEX_TOLERANCE)):
         if kept is None or kept[parts.traits.indices.index(trait)]:
-            parts_of_it.append(float((shown.attributes - wanted)[trait].abs()) / tolerance)
-    return max(parts_of_it)
+            errors.append(float((shown.attributes - wanted)[trait].abs()) / tolerance)
+    # of two faces that both miss something, the one that misses less in all: a frown cannot hide ten years
+    return max(errors) if max(errors) < 1 else min(math.hypot(*errors), ALIKE)
 
 
 def least_faulty(

@@ -71,6 +71,14 @@ def test_expression_is_that_of_the_picture_and_may_be_wished_for() -> None:
     assert wrong(replace(reading(), expression=shown), wanted=smile) == 0
 
 
+def test_of_two_that_miss_something_the_one_that_misses_less_in_all_is_better() -> None:
+    one, both = reading(age=42), reading(age=41, sex=0.7)
+    assert 1 < wrong(one) < wrong(both)  # though its greatest error is the greater one
+    near = reading(age=37, sex=0.45)
+    assert wrong(near) == pytest.approx(0.9)  # nothing is wrong: errors that are tolerated do not add up
+    assert wrong(reading(age=1e5)) == faults.ALIKE <= wrong(reading(cosine=0.35))
+
+
 @pytest.mark.parametrize("alone, pasted", [(0.5, 0.0), (0.0, 0.5), (0.5, None), (0.0, math.nan)])
 def test_a_face_like_the_source_must_not_leave(alone: float, pasted: float | None) -> None:
     view = None

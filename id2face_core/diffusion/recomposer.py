@@ -39,7 +39,7 @@ class Recomposition:
 class Guidance:
     """How much a new face stands out.
 
-    scale: 1 leaves it as it is; average: identity latents [K, L], each what a wish would be without what was drawn at random,
+    scale: 1 leaves it as it is; average: identity latents [K, L], each the wish without what was drawn at random,
     see `IdentityTraits.settled`.
     """
 
@@ -47,6 +47,7 @@ class Guidance:
     average: Tensor
 
     def of(self, rows: slice) -> Guidance:
+        """That of some rows."""
         return Guidance(self.scale, self.average[rows])
 
 

@@ -29,6 +29,12 @@ def pytest_configure() -> None:
         share_processors(workers)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take minutes come first: the last one would be run by one worker while the others wait."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """Folder of development data ($ID2FACE_DATA); tests that need it are skipped without."""

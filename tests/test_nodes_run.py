@@ -70,7 +70,7 @@ def test_steps_one_by_one_make_the_same_picture_as_the_simple_node(photo: torch.
     sampled = room("identity").SampleIdentity.execute(faces, 1, FAST.temperature, 8, **KEEP, attributes=attributes).args[0]
     identity = room("identity").OrthogonalMapping.execute(sampled, own, "one_sided", FAST.margin).args[0]
     run = room("harmonize").HarmonizedDiffusion.execute
-    new, rendering, gates, who = run(faces, identity, 4, "dpmpp_2m", "face", 1.0, True, 1, attributes=attributes).args
+    new, rendering, gates, who = run(faces, identity, 4, "dpmpp_2m", "face", FAST.guidance, True, 1, attributes=attributes).args
     assert rendering.shape[0] == 1 and gates.shape[0] == 1
     assert who.frames[0][0].latents.tolist()[0] in identity.frames[0][0].latents.tolist()
     assert torch.equal(paste(photo, faces, new, region="face")[0], simple(photo)[0])
@@ -101,7 +101,7 @@ def test_steps_for_a_clip_make_the_same_frames_as_the_simple_node(photo: torch.T
     sampled = identity.SampleIdentity.execute(faces, 1, FAST.temperature, 8, **KEEP, pseudonym=names).args[0]
     own = identity.EncodeIdentity.execute(faces).args[0]
     mapped = identity.OrthogonalMapping.execute(sampled, own, "one_sided", FAST.margin).args[0]
-    new = room("harmonize").HarmonizedDiffusion.execute(faces, mapped, 4, "dpmpp_2m", "face", 1.0, False, 1).args[0]
+    new = room("harmonize").HarmonizedDiffusion.execute(faces, mapped, 4, "dpmpp_2m", "face", FAST.guidance, False, 1).args[0]
     assert names.frames == [["person-0"], ["person-0"]]
     assert torch.equal(new.frames[0][0].identity.latents, new.frames[1][0].identity.latents)
     by_steps, by_one = paste(clip, faces, new, region="face")[0], simple(clip, consistent=True)[0]
@@ -174,7 +174,7 @@ def test_the_steps_choose_a_rendering_as_the_simple_node_does(photo: torch.Tenso
     monkeypatch.setattr(faults, "fault", lambda *_, **__: next(verdicts))
     new = run(faces, sampled, 2, "dpmpp_2m", "face", 1.0, False, 3).args[0]
     assert next(verdicts) == faults.TOO_SIMILAR and isinstance(new.frames[0][0], room("types").Recomposed)
-    new = run(faces, sampled, 2, "dpmpp_2m", "face", 1.0, False, 1).args[0]
+    new = run(faces, sampled, 2, "dpmpp_2m", "face", FAST.guidance, False, 1).args[0]
     assert new.frames == [[room("types").Rejected("too_similar")]]
 
 

@@ -17,6 +17,7 @@ from id2face_core.training.checkpoint import MAX_BYTES
 from id2face_core.training.cli import main
 from id2face_core.training.curves import read_losses
 
+pytestmark = pytest.mark.slow
 MINUTES = "12"  # a limit: the rung counts faces and steps
 LOSSES = {  # what has to fall, of each network
     "person": ("loss",), "encoder": ("cosine",), "vae": ("cosine",), "surrogate": ("identity",),

@@ -174,7 +174,7 @@ def test_the_steps_choose_a_rendering_as_the_simple_node_does(photo: torch.Tenso
     monkeypatch.setattr(faults, "fault", lambda *_, **__: next(verdicts))
     new = run(faces, sampled, 2, "dpmpp_2m", "face", 1.0, False, 3).args[0]
     assert next(verdicts) == faults.TOO_SIMILAR and isinstance(new.frames[0][0], room("types").Recomposed)
-    new = run(faces, sampled, 2, "dpmpp_2m", "face", FAST.guidance, False, 1).args[0]
+    new = run(faces, sampled, 2, "dpmpp_2m", "face", 1.0, False, 1).args[0]
     assert new.frames == [[room("types").Rejected("too_similar")]]
 
 

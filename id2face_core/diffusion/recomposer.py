@@ -150,7 +150,7 @@ class Recomposer:
         avoid: unit embedding [E] of the face that is replaced. guidance: of these K rows.
         """
         codes = self._code(residual, latents, attributes, avoid)
-        if guidance is None or guidance.scale == 1:
+        if guidance is None:
             return codes
         average = self._code(residual, guidance.average, attributes, avoid)
         return guide(codes, average, guidance.scale, self.mean.offset)

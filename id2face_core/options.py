@@ -33,7 +33,7 @@ class Preset:
     candidates: int
     attempts: int
     temperature: float = 1.75
-    guidance: float = 1.7
+    guidance: float = 1.3
     limit: float = 0.45
 
 

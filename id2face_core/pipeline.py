@@ -22,11 +22,12 @@ from .attributes.vector import ATTRIBUTES, with_groups
 from .components import FULL_WINDOW, Components
 from .errors import ConfigError, FaceRejectedError, Id2FaceError, Interrupted, ShapeError
 from .faces.types import Face
-from .faults import fault, least_faulty
+from .faults import fault, keep_unlike, least_faulty
 from .identity.pseudonym import PersonRegister, generator_for, generator_from_key
 from .options import PRESETS, AnonymizeOptions, FaceRecord, PictureResult, Preset
 from .photograph.compose import ComposeOptions, Composite
 from .photograph.redact import redact
+from .scene import scene_of
 from .stages import (
     Candidates,
     NewFace,
@@ -208,7 +209,8 @@ class Anonymizer:
             self.parts, latents, released, generator, forbidden=source.embedding, margin=preset.limit, guidance=preset.guidance,
             steps=options.steps or preset.steps, callback=lambda step, x: _stop_if(interrupted),
         ).first(None if person is None else person.choice)  # fmt: skip
-        seed = int(torch.randint(2**31, (1,), generator=generator))
+        seed, scene = int(torch.randint(2**31, (1,), generator=generator)), scene_of(output, source, faces)
+        how = ComposeOptions(region=preset.region)
         window, wish = FULL_WINDOW if preset.region == "head" else None, wished_expression(source, wanted)
 
         def attempt(one: Candidates) -> tuple[float, Reading, tuple[Composite, NewFace]]:
@@ -216,9 +218,9 @@ class Anonymizer:
             new = replace(render_candidate(self.parts, one, window=window), wish=wish)
             _stop_if(interrupted)
             alone, rng = read_rendering(self.parts, new), np.random.default_rng(seed)
-            composite = paste(self.parts, output, source, new, ComposeOptions(region=preset.region), rng, faces)
+            composite = paste(self.parts, scene.picture, scene.source, new, how, rng, scene.others)
             _stop_if(interrupted)
-            seen = read_result(self.parts, source, composite.picture)
+            seen = read_result(self.parts, scene.source, composite.picture)
             wrong = fault(
                 self.parts, source, asked, alone, limit=preset.limit, kept=self._kept(options), pasted=seen,
                 drawn=composite.drawn,
@@ -227,6 +229,10 @@ class Anonymizer:
             return wrong, replace(alone, attributes=with_groups(alone.attributes, seen.attributes, "person")), (composite, new)
 
         (composite, new), choice = least_faulty(self.parts, candidates, attempt, preset.attempts)
+        if scene.reduced:
+            rng = np.random.default_rng(seed)
+            composite = paste(self.parts, output, source, new, how, rng, faces, composite.bend)
+            keep_unlike(self.parts, source, new, composite.picture, preset.limit)
         if person is not None and person.choice is None:
             person.choice = choice
         return composite.picture, composite.mask, new.rendering

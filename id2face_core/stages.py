@@ -335,16 +335,17 @@ def paste(
     options: ComposeOptions,
     rng: np.random.Generator,
     neighbours: Sequence[Face] = (),
+    bend: np.ndarray | None = None,
 ) -> Composite:
     """Put the new face into a copy of the picture; see `photograph.compose.compose`. Raises FaceRejectedError.
 
     neighbours: the other faces in the picture, whose heads stay as they are.
 
     A face with a wish is bent to it twice: by what its rendering shows, then by what the picture still lacks. No gradient, no
-    search: a linear map of the difference.
+    search: a linear map of the difference. bend: that of an earlier paste, which is taken as it is.
     """
-    if new.wish is None:
-        return _compose(picture, source, new, options, rng, neighbours)
+    if new.wish is None or bend is not None:
+        return _compose(picture, source, new, options, rng, neighbours, bend)
     shown = parts.extractor.expression(new.mesh)
     bend = parts.extractor.bend(new.mesh, new.wish.numpy() - shown)
     first = _compose(picture, source, new, options, deepcopy(rng), neighbours, bend)

@@ -102,6 +102,16 @@ def test_a_mask_follows_the_edges_of_the_picture() -> None:
     assert (fine[:, 40] - fine[:, 39]).min() > 5 * (coarse[:, 40] - coarse[:, 39]).max()
 
 
+def test_a_wide_filter_that_works_on_fewer_pixels_is_the_same_filter(monkeypatch: pytest.MonkeyPatch) -> None:
+    truth = np.zeros((203, 187), np.float32)  # no multiple of anything: the last cells stand for less
+    truth[60:, 95:] = 1
+    coarse, guide = gaussian_filter(truth, 12.0), 0.2 + 0.6 * gaussian_filter(truth, 0.8)
+    fast = guided_filter(guide, coarse, 26)
+    monkeypatch.setattr("id2face_core.faces.person.FINEST", 1000)
+    exact = guided_filter(guide, coarse, 26)
+    assert 0 < np.abs(fast - exact).max() < 0.06 and np.abs(exact - coarse).max() > 0.3
+
+
 def test_the_astronaut_has_no_hand_before_her_face(model_dir: Path) -> None:
     picture = pytest.importorskip("skimage.data").astronaut()
     folder = model_dir / "landmarks"

@@ -45,6 +45,13 @@ def test_nothing_changes_outside_the_mask_and_the_light_is_the_sources() -> None
     assert float((out - 200 / 255).abs().max()) < 0.02  # a grey face in a light photograph becomes as light
 
 
+def test_light_is_fitted_in_full_precision_where_the_rest_is_not() -> None:
+    contexts, crops, points = _contexts(200), torch.rand(2, 3, 112, 112), _points().expand(2, -1, -1)
+    with torch.autocast("cpu", torch.bfloat16):
+        out = put(contexts, crops, points)
+    torch.testing.assert_close(out, put(contexts, crops, points), atol=0.02, rtol=0)
+
+
 def test_a_smaller_face_is_enlarged_to_the_sources_oval() -> None:
     contexts, small = _contexts(128, 1), _points(scale=0.5)[None]
     crops = torch.zeros(1, 3, 112, 112)

@@ -152,6 +152,24 @@ def test_a_face_decades_too_young_is_felt(mean: ConditionalMean, surrogate: Styl
     assert float(model.outlet.weight.grad.abs().max()) > 1e-6
 
 
+def test_pairs_for_one_source_that_are_more_alike_than_wished_count(wishes: Wishes) -> None:
+    contexts = Contexts(torch.zeros(COUNT, 3, 112, 112), POINTS[..., :2].expand(COUNT, -1, -1), torch.zeros(COUNT, 112, 112))
+    config, twice = replace(CONFIG, own=0.0), replace(wishes, contexts=contexts)
+    drawn = twice.draw(BATCH, config, Generator().manual_seed(0))
+    first, second = drawn.rows.chunk(2)
+    assert torch.equal(first, second) and torch.equal(*drawn.attributes.chunk(2)) and len(first.unique()) > 8
+    assert not torch.allclose(*drawn.latents.chunk(2)), "but others are wished for"
+    for alone in (replace(config, variety=0.0), config):
+        rows = (twice if alone is not config else wishes).draw(BATCH, alone, Generator().manual_seed(0)).rows
+        assert not torch.equal(*rows.chunk(2)), "pairs are drawn where they are looked at"
+    wanted = torch.nn.functional.normalize(torch.randn(BATCH, EMBEDDING, generator=Generator().manual_seed(1)), dim=1)
+    others, same = torch.ones(BATCH), wanted[: BATCH // 2].repeat(2, 1)
+    assert float(refiner._alike([wanted, wanted], wanted, others)) == pytest.approx(0, abs=1e-6)
+    too_alike = 1 - (wanted[: BATCH // 2] * wanted[BATCH // 2 :]).sum(dim=1).mean()
+    assert float(refiner._alike([same], wanted, others)) == pytest.approx(float(too_alike), abs=1e-5)
+    assert float(refiner._alike([same], wanted, 0 * others)) == 0, "who gets his own face back is nobody else"
+
+
 class Faces:
     """A decoder whose new faces are as bright as half of the age that was asked for, and what reads them."""
 
@@ -193,12 +211,12 @@ def test_a_face_that_looks_younger_than_it_was_asked_for_is_asked_for_older(
     found = age_seen(task, faces=64)
     assert found is not None
     assert found[0] == pytest.approx(0.5, abs=0.02) and found[1] == pytest.approx(-20, abs=0.8)
-    task.model.register_to_config(age_seen=found)
+    task.refiner.register_to_config(age_seen=found)
     wish = torch.zeros(2, len(ATTRIBUTES))
     wish[:, AGE] = torch.tensor([20.0, 40.0])
     others = wish.clone()
     others[:, AGE] = 0
-    made = task.model.asked(wish)
+    made = task.refiner.asked(wish)
     torch.testing.assert_close(made[:, AGE] / 2, wish[:, AGE], atol=1.5, rtol=0)  # as Faces makes them
     made[:, AGE] = 0
     assert torch.equal(made, others)

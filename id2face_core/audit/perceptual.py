@@ -21,6 +21,7 @@ KERNELS, STRIDES, PADDINGS = (11, 5, 3, 3, 3), (4, 1, 1, 1, 1), (2, 2, 1, 1, 1) 
 POOLED = (1, 2)  # a maximum over 3 x 3, every other pixel, goes before these
 SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)  # of RGB in -1..1
 WINDOW = 224  # px; side of the square around a face that is compared
+TINY = 1e-12  # beside a square; keeps the slope of a root finite where nothing is seen
 LEAST_SIDE = 35  # px; below, nothing is left behind the second maximum
 FILE = "a safetensors file with features.K.weight, features.K.bias (AlexNet's five convolutions) and lin.K.weight"
 
@@ -36,6 +37,7 @@ class PerceptualDistance(nn.Module):
 
     def __init__(self, widths: Sequence[int]) -> None:
         super().__init__()
+        self.widths = tuple(widths)
         layers = zip((3, *widths[:-1]), widths, KERNELS, STRIDES, PADDINGS, strict=True)
         self.features = nn.ModuleList(nn.Conv2d(i, o, kernel, stride, pad) for i, o, kernel, stride, pad in layers)
         self.lin = nn.ModuleList(nn.Conv2d(width, 1, 1, bias=False) for width in widths)
@@ -45,13 +47,18 @@ class PerceptualDistance(nn.Module):
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """Distances [B] of pictures [B, 3, H, W] in -1..1."""
         total = a.new_zeros(len(a))
-        x = (torch.cat([a, b]) - self.shift) / self.scale
-        for k, (convolution, head) in enumerate(zip(self.features, self.lin, strict=True)):
-            x = F.relu(convolution(F.max_pool2d(x, 3, 2) if k in POOLED else x))
-            unit = x / (x.pow(2).sum(dim=1, keepdim=True).sqrt() + 1e-10)
+        for unit, head in zip(self.maps(torch.cat([a, b])), self.lin, strict=True):
             first, second = unit.chunk(2)
             total = total + head((first - second).pow(2)).mean(dim=(1, 2, 3))
         return total
+
+    def maps(self, pictures: Tensor) -> list[Tensor]:
+        """What the five convolutions see in pictures [B, 3, H, W] in -1..1: unit vectors [B, C, H', W'] each."""
+        x, seen = (pictures - self.shift) / self.scale, []
+        for k, convolution in enumerate(self.features):
+            x = F.relu(convolution(F.max_pool2d(x, 3, 2) if k in POOLED else x))
+            seen.append(x / (x.square().sum(dim=1, keepdim=True) + TINY).sqrt())
+        return seen
 
     @torch.inference_mode()
     def distance(self, a: np.ndarray, b: np.ndarray) -> float:

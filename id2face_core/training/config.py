@@ -49,13 +49,15 @@ class LoopConfig:
 
 @dataclass(frozen=True)
 class TeacherConfig:
-    """Names or files, see `teachers.py`. second: reads age and sex beside the person network, `none`: nothing does."""
+    """Names or files, see `teachers.py`. second: reads age and sex beside the person network; eye: what the critic sees with;
+    `none`: there is no such reader, or no critic."""
 
     recogniser: str = "foamliu"
     blendshapes: str = "mediapipe"
     expression: str = "mediapipe"
     person: str = "labels"
     second: str = "none"
+    eye: str = "none"
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,9 @@ class RefinerConfig:
     generator, with what is read off the pictures (a GPU's work; share 0: not at all); composed: there too, 1 - cosine of the
     finished picture with the wished identity, composed_away: its cosine with the face that was replaced, where it is positive;
     traits: how far the finished picture's latent is from the wish in the directions of age, sex and descent; second: how far age
-    and sex are off by `teachers.second`, a reader of another kind; contexts: photographs, at most, that faces are put into.
+    and sex are off by `teachers.second`, a reader of another kind; variety: how much more alike than wished two new faces for one
+    source are (half of a batch are such pairs); natural: how plainly a critic with `teachers.eye` sees that a face was put there,
+    as a share of the slope of `composed`; contexts: photographs, at most, that faces are put into.
     """
 
     optimisation: Optimisation = Optimisation(0.1, 256, 1e-3, 0.01)
@@ -174,8 +178,8 @@ class RefinerConfig:
     own: float = 0.25
     edited: float = 0.25
     expression_swapped: float = 0.1
-    margin_from: float = -0.35
-    margin_to: float = 0.05
+    margin_from: float = -0.6
+    margin_to: float = 0.0
     temperature_from: float = 1.0
     temperature_to: float = 2.0
     spread_from: float = 0.3
@@ -190,6 +194,8 @@ class RefinerConfig:
     composed_away: float = 1.0
     traits: float = 0.5
     second: float = 0.5
+    variety: float = 1.0
+    natural: float = 0.3
     contexts: int = 12288
 
 
@@ -266,7 +272,7 @@ RUNGS: dict[str, dict[str, Any]] = {
     # networks of the attribute vector and the VAE are the package's. The refiner is trained through the generator for as long
     # as there is time.
     "gpu": {
-        "teachers": {"second": "age_gender"},
+        "teachers": {"second": "age_gender", "eye": "alexnet"},
         "synthesize": {"share": 0.2, "faces": 36864, "shard": 1024, "workers": 12, "render_share": 0.7, "real_share": 0.3},
         "attributes": {"share": 0.03, "keep": True},
         "identity": {"share": 0.2, "encoder": {"batch": 512}, "real_weight": 4.0, "keep_vae": True},

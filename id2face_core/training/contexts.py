@@ -75,12 +75,12 @@ def put(contexts: Contexts, crops: Tensor, points: Tensor) -> Tensor:
     Returns:
         [B, 3, 112, 112]; gradients reach `crops`. Where things lie, and the light, are taken as given.
     """
-    source = contexts.crops.to(crops) / 255
-    with torch.no_grad():
+    source, full = contexts.crops.to(crops) / 255, torch.autocast(crops.device.type, enabled=False)
+    with torch.no_grad(), full:  # places and light need more than bfloat16's eight bits
         grid = _backward_grid(contexts.points, points.float())
     new = F.grid_sample(crops, grid.to(crops), padding_mode="reflection", align_corners=False)
     mask = contexts.masks[:, None].to(crops) / 255
-    with torch.no_grad():
+    with torch.no_grad(), full:
         shift = _light(source, new, mask * inner_face(contexts.points, CROP))
     return source + mask * (new + shift - source)
 

@@ -30,7 +30,7 @@ def asked_codes(task: RefinerTask, count: int, seed: int) -> Tensor:
     place = task.wishes.attributes.device
     task.surrogate.eval()
     question = ask(task.wishes, task.mean, task.surrogate, task.config, count, Generator(place).manual_seed(seed))
-    refined = question.refine(task.model.to(place), task.mean, task.surrogate)[-1]
+    refined = question.refine(task.refiner.to(place), task.mean, task.surrogate)[-1]
     return task.mean.unwhiten(refined, question.standard).cpu()
 
 

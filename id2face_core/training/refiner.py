@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
 from ..attributes.vector import group_slice
 from ..diffusion.closed_form import ConditionalMean
@@ -24,6 +24,7 @@ from ..identity.traits import IdentityTraits
 from ..identity.vae import IdentityVAE
 from .config import RefinerConfig
 from .contexts import ContextReader, Contexts, put
+from .critic import Judge, balance, critic_loss, natural_loss
 from .loop import seeded
 from .picture_reader import Measured, apply
 from .readers import DecoderReader
@@ -67,9 +68,12 @@ class Wishes:
 
     @torch.no_grad()
     def draw(self, batch: int, config: RefinerConfig, rng: Generator) -> Drawn:
-        """A batch of wishes."""
+        """A batch of wishes; with `variety` the second half asks for the same once more, for others."""
         rows = torch.randint(len(self.attributes), (batch,), generator=rng, device=rng.device)
         attributes = self._edit(self.attributes[rows], config, rng)
+        if config.variety and self.contexts is not None:
+            twice = torch.arange(batch, device=rng.device) % max(batch // 2, 1)
+            rows, attributes = rows[twice], attributes[twice]
         own = self.vae.encode(self.embeddings[rows])
         temperature = _between(config.temperature_from, config.temperature_to, (batch, 1), rng)
         free = temperature * torch.randn(own.shape, generator=rng, device=rng.device)
@@ -169,25 +173,29 @@ class RefinerTask:
         name: str = "refiner",
         reader: DecoderReader | None = None,
         onlookers: ContextReader | None = None,
+        judge: Judge | None = None,
     ) -> None:
-        self.name, self.reader, self.onlookers = name, reader, onlookers
+        self.name, self.reader, self.onlookers, self.judge = name, reader, onlookers, judge
         place = device or torch.device("cpu")
         self.wishes, self.config = wishes.to(place), config
         self.mean, self.surrogate = mean.to(place).eval(), surrogate.to(place).requires_grad_(False).train()
         with seeded(seed):
-            self.model = start_from or StyleRefiner(
+            self.refiner = start_from or StyleRefiner(
                 *mean.offset.shape, mean.centre.numel(), wishes.embeddings.shape[1], wishes.attributes.shape[1], config.width,
                 avoids=True,
             )  # fmt: skip
+        self.model: nn.Module = self.refiner
+        if judge is not None:
+            self.model = nn.ModuleDict({"refiner": self.refiner, "critic": judge.critic})
 
     def losses(self, batch: int, rng: Generator) -> dict[str, Tensor]:
-        parts = self.model, self.wishes, self.mean, self.surrogate, self.config
-        return refiner_losses(*parts, batch, rng, self.reader, self.onlookers)
+        parts = self.refiner, self.wishes, self.mean, self.surrogate, self.config
+        return refiner_losses(*parts, batch, rng, self.reader, self.onlookers, self.judge)
 
     def finish(self) -> dict[str, float]:
         """Figures on wishes of another seed, see `refiner_figures`."""
         self.surrogate.eval()
-        return refiner_figures(self.model, self.wishes, self.mean, self.surrogate)
+        return refiner_figures(self.refiner, self.wishes, self.mean, self.surrogate)
 
 
 def refiner_losses(
@@ -200,10 +208,12 @@ def refiner_losses(
     rng: Generator,
     reader: DecoderReader | None = None,
     onlookers: ContextReader | None = None,
+    judge: Judge | None = None,
 ) -> dict[str, Tensor]:
     """The weighted terms of one batch; earlier iterations count half.
 
-    reader: reads the last one, None: the surrogate; onlookers: look at it in the contexts of the wishes too, if these have any.
+    reader: reads the last one, None: the surrogate; onlookers: look at it in the contexts of the wishes too, if these have any,
+    and so does the judge, whose critic learns with a term of its own.
     """
     question = ask(wishes, mean, surrogate, config, batch, rng)
     trusted = importance().to(question.residual)
@@ -229,13 +239,14 @@ def refiner_losses(
         terms["attributes"] = terms["attributes"] + share * config.attributes * (weight * missed).mean()
         terms["residual"] = terms["residual"] + share * config.residual * (grown + 0.1 * beyond).mean()
         if seen is not None and wishes.contexts is not None and onlookers is not None:
-            terms |= _in_context(seen, question, wishes, wishes.contexts, onlookers, config)
+            terms |= _in_context(seen, question, wishes, wishes.contexts, onlookers, config, judge, rng)
     return terms
 
 
 def _in_context(
-    seen: Measured, question: Question, wishes: Wishes, contexts: Contexts, onlookers: ContextReader, config: RefinerConfig
-) -> dict[str, Tensor]:
+    seen: Measured, question: Question, wishes: Wishes, contexts: Contexts, onlookers: ContextReader, config: RefinerConfig,
+    judge: Judge | None, rng: Generator,
+) -> dict[str, Tensor]:  # fmt: skip
     """The recomposition loss in the finished picture: it shows whoever was wished for, and the person of before no more.
 
     Only what still points at that person counts, so that nothing is pushed to where it would point back from the other side.
@@ -248,6 +259,8 @@ def _in_context(
     apart = torch.stack([1 - (e * question.wanted).sum(dim=1) for e in found]).mean(dim=0)
     like = torch.stack([F.relu((e * source).sum(dim=1)) for e in found]).mean(dim=0)
     terms = {"composed": config.composed * apart.mean(), "composed_away": config.composed_away * (others * like).mean()}
+    if config.variety:
+        terms["variety"] = config.variety * _alike(found, question.wanted, others)
     if config.traits:
         missed = (wishes.vae.encode(found[0]) - drawn.latents) @ wishes.traits.basis()
         terms["traits"] = config.traits * F.huber_loss(missed, torch.zeros_like(missed))
@@ -259,7 +272,22 @@ def _in_context(
         years = F.huber_loss(read[:, 0] / YEARS, (age + older).clamp(*AGES) / YEARS, reduction="none", delta=NEAR_ENOUGH)
         kind = F.huber_loss(read[:, 1], SURE_SEX * sex.clamp(-1, 1), reduction="none")
         terms["second"] = config.second * (others * (years + 2 * kind)).mean()
+    if judge is not None:
+        masks = contexts.rows(drawn.rows).masks[:, None].to(composed) / 255
+        terms["critic"] = critic_loss(judge, before, composed.detach(), masks, rng)
+        if config.natural and composed.requires_grad:
+            plain = natural_loss(judge, composed, masks, rng)
+            terms["natural"] = config.natural * balance(terms["composed"], plain, composed) * plain
     return terms
+
+
+def _alike(found: list[Tensor], wanted: Tensor, others: Tensor) -> Tensor:
+    """How much more alike than wished the two new faces for one source are, see `Wishes.draw`."""
+    half = len(wanted) // 2
+    both = others[:half] * others[half : 2 * half]
+    wished = (wanted[:half] * wanted[half : 2 * half]).sum(dim=1)
+    alike = torch.stack([F.relu((e[:half] * e[half : 2 * half]).sum(dim=1) - wished) for e in found]).mean(dim=0)
+    return (both * alike).mean()
 
 
 def _finished(seen: Measured, question: Question, contexts: Contexts) -> tuple[Tensor, Tensor]:
@@ -335,7 +363,7 @@ def _looked_at(
     """Batches of wishes as they come in use, with the photographs that they are of and these with the new faces in them."""
     place = task.wishes.attributes.device
     config, rng = replace(task.config, own=0.0, edited=0.0, expression_swapped=0.0), Generator(place).manual_seed(2)
-    model = task.model.to(place)
+    model = task.refiner.to(place)
     for _ in range(max(faces // batch, 2)):
         question = ask(task.wishes, task.mean, task.surrogate, config, batch, rng, spread)
         codes = task.mean.unwhiten(question.refine(model, task.mean, task.surrogate)[-1], question.standard)

@@ -35,6 +35,7 @@ from .batches import measured_shards
 from .children import LOOKED_AT, chances, face_numbers, label
 from .contexts import ContextReader, Contexts
 from .corrections import measure_asked, picture_reader, read_networks
+from .critic import Judge
 from .export import export
 from .features import count_features, measure_pictures, measure_set, read_features
 from .glasses import spread_glasses
@@ -302,7 +303,10 @@ def refiner_task(
         teacher = resolve(work.config.teachers.recogniser, work.data)
         recognisers = [BatchTeacher(file) for file in dict.fromkeys((teacher, "bundled"))]
         onlookers = ContextReader(recognisers, second=_second_reader(work, contexts, labels)).to(work.device)
-        return RefinerTask(wishes, mean, surrogate, config, work.device, work.config.seed, start_from, name, reader, onlookers)
+        judge = _judge(work)
+        return RefinerTask(
+            wishes, mean, surrogate, config, work.device, work.config.seed, start_from, name, reader, onlookers, judge
+        )
     train, _ = work.load_table().split()
     faces: list[Table | RealTable] = [train]
     if (real := work.load_real()) is not None:
@@ -310,6 +314,13 @@ def refiner_task(
     embeddings, attributes = (torch.cat([getattr(rows, k) for rows in faces]) for k in ("embeddings", "attributes"))
     wishes = Wishes(embeddings, attributes, vae, traits)
     return RefinerTask(wishes, mean, surrogate, config, work.device, work.config.seed, start_from, name, reader)
+
+
+def _judge(work: Workshop) -> Judge | None:
+    """The critic at its beginning; None where none is configured."""
+    if work.config.teachers.eye == "none" or not work.config.recomposer.refiner.natural:
+        return None
+    return Judge.load(Path(resolve(work.config.teachers.eye, work.data)), work.config.seed).to(work.device)
 
 
 def _second_reader(work: Workshop, contexts: Contexts, labels: Tensor) -> SecondReader | None:
@@ -355,17 +366,17 @@ def _refine(work: Workshop) -> Figures:
         )
         work.fit(corrected, c.corrected)
         surrogate = corrected.model
-        task = refiner_task(work, surrogate, task.model, f"refiner_round{number}")
+        task = refiner_task(work, surrogate, task.refiner, f"refiner_round{number}")
         work.fit(task, c.optimisation)
     if c.decoder.share or c.decoder.steps:
-        task = refiner_task(work, surrogate, task.model, "refiner_decoder", decoder_reader(work, surrogate, None))
+        task = refiner_task(work, surrogate, task.refiner, "refiner_decoder", decoder_reader(work, surrogate, None))
         work.fit(task, c.decoder)
         if (seen := age_seen(task)) is not None:
-            task.model.register_to_config(age_seen=seen)
+            task.refiner.register_to_config(age_seen=seen)
         if (shown := traits_shown(task)) is not None:
-            task.model.register_to_config(traits_shown=shown)
+            task.refiner.register_to_config(traits_shown=shown)
     figures: Figures = {f"refiner_{name}": value for name, value in task.finish().items()}
-    work.save(task.model.cpu(), "refiner")
+    work.save(task.refiner.cpu(), "refiner")
     work.save(surrogate.cpu(), "surrogate")
     return figures | {"asked_faces": 0 if asked is None else len(asked.codes)}
 

@@ -33,6 +33,7 @@ FILES = {
     "foamliu": "weights/recognition/mobilefacenet_ms1m_foamliu.onnx",
     "mediapipe": "weights/landmarks/face_blendshapes.tflite",
     "age_gender": "weights/traits/age_gender_model-weights_manifest.json",
+    "alexnet": "weights/quality/lpips_alex.safetensors",
 }
 CLOSE_SIDE = 256  # pixels that `CloseReader` looks at
 MAP_SIDE, MAX_MAP_CHANNELS = 7, 256

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,6 +17,9 @@ from id2face_core.assets import ASSETS, model_folder, status
 from id2face_core.devices import share_processors
 
 ROOT = Path(__file__).resolve().parents[1]
+if TYPE_CHECKING:
+    from id2face_core.pipeline import Anonymizer
+
 sys.path += [str(ROOT / "tests/web"), str(ROOT / "tests/web_host")]  # helpers: a page, a thin host, a real server
 from fixtures import browser, clean, served, surface  # noqa: E402, F401
 from real_comfyui import running  # noqa: E402
@@ -51,6 +55,14 @@ def model_dir() -> Path:
     if missing:
         pytest.skip(f"third-party files are not set up ({missing[0]}): run id2face setup")
     return model_folder()
+
+
+@pytest.fixture(scope="module")
+def anonymizer(model_dir: Path) -> Anonymizer:
+    """Everything loaded, by the bundled weights."""
+    from id2face_core.pipeline import Anonymizer
+
+    return Anonymizer.from_pretrained(model_dir)
 
 
 _libraries: list[object] = []  # a library that is forgotten takes its operators with it

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from id2face_core.photograph.hair import without_hair
-from id2face_core.photograph.mask import EYEBROWS, brow_mask
+from id2face_core.photograph.mask import EYEBROWS, brow_mask, shorter_brow
 from id2face_core.photograph.warp import Box
 
 from .test_photograph_compose import make_mesh
@@ -49,6 +49,26 @@ def test_a_brow_under_a_fringe_becomes_the_mirror_image_of_the_other() -> None:
 def test_brows_that_are_alike_stay_as_they_are(fringe: str) -> None:
     new = face(fringe)
     bare, _ = without_hair(new, POINTS, BOX)
-    core = [brow_mask(POINTS, BOX, side, 0.0, 0.001) > 0.9 for side in (0, 1)]
-    for zone in core:
+    for side in (0, 1):  # a fringe that hangs over the outer end takes that with it
+        mesh = shorter_brow(POINTS, side, 1.0) if fringe else POINTS
+        zone = brow_mask(mesh, BOX, side, 0.0, 0.001) > 0.9
         np.testing.assert_allclose(bare[zone], new[zone], atol=1)
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_a_strand_at_the_temple_that_touches_a_brow_leaves_no_blot(side: int) -> None:
+    points, outwards = POINTS.copy(), (-1, 1)
+    for sign, brow in zip(outwards, EYEBROWS, strict=True):  # each row from the outer end to the inner one
+        line = 120 + sign * np.linspace(48, 16, 5)
+        points[brow] = np.stack((np.tile(line, 2), np.repeat((88.0, 91.2), 5)), axis=1)
+    image, end = Image.fromarray(face("").astype(np.uint8)), 120 + outwards[side] * 48
+    across = sorted((end - outwards[side] * 2, end + outwards[side] * 40))
+    ImageDraw.Draw(image).rectangle((across[0], 0, across[1], 96), fill=DARK)
+    new = np.asarray(image).astype(np.float32)
+    bare, _ = without_hair(new, points, BOX)
+    spot = np.s_[87:93, slice(*sorted((end + outwards[side], end + outwards[side] * 12)))]
+    assert new[spot].mean() < 60
+    assert bare[spot].mean() > 0.8 * np.mean(SKIN), "skin where the strand was"
+    inner = brow_mask(shorter_brow(points, side, 1.2), BOX, side, 0.0, 0.001) > 0.9
+    assert inner.sum() > 50
+    np.testing.assert_allclose(bare[inner], new[inner], atol=1)

@@ -9,8 +9,6 @@ import pytest
 import torch
 
 from id2face_core import pipeline, stages
-from id2face_core.assets import status
-from id2face_core.assets.registry import ASSETS
 from id2face_core.attributes.edit import kept_traits
 from id2face_core.errors import ConfigError, FaceRejectedError, Interrupted, ShapeError
 from id2face_core.identity.orthogonal import keyed_back, outside
@@ -19,13 +17,6 @@ from id2face_core.pictures import read_picture
 from id2face_core.pipeline import Anonymizer
 
 PHOTO = Path(pipeline.__file__).parent / "demo/astronaut.jpg"
-
-
-@pytest.fixture(scope="module")
-def anonymizer() -> Anonymizer:
-    if any(status(asset) != "ok" for asset in ASSETS):
-        pytest.skip("the packaged generator is not set up; run: id2face setup")
-    return Anonymizer.from_pretrained()
 
 
 @pytest.fixture(scope="module")

@@ -23,11 +23,6 @@ FAST = AnonymizeOptions(seed=1, preset="fast")
 
 
 @pytest.fixture(scope="module")
-def anonymizer(model_dir: Path) -> Anonymizer:
-    return Anonymizer.from_pretrained(model_dir)
-
-
-@pytest.fixture(scope="module")
 def photo() -> np.ndarray:
     return read_picture(PHOTO)
 

@@ -10,8 +10,6 @@ import torch
 from PIL import Image
 
 from id2face_core import pipeline
-from id2face_core.assets import status
-from id2face_core.assets.registry import ASSETS
 from id2face_core.errors import FaceRejectedError
 from id2face_core.faces.landmarks import OVAL
 from id2face_core.faces.types import Face, Mesh, SoftMask
@@ -77,13 +75,6 @@ def test_everything_lies_where_it_lay() -> None:
     assert float(share.sum()) == pytest.approx(400 * 150 * scale**2, rel=0.03), "no more and no less lies in front of the face"
     seen = scene.picture[share > 0.99].astype(float).mean(axis=0)
     assert seen[:2] == pytest.approx(picture[300:700, 1000:1150].reshape(-1, 3).mean(axis=0)[:2], abs=1)
-
-
-@pytest.fixture(scope="module")
-def anonymizer() -> Anonymizer:
-    if any(status(asset) != "ok" for asset in ASSETS):
-        pytest.skip("the packaged generator is not set up; run: id2face setup")
-    return Anonymizer.from_pretrained()
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from scipy.ndimage import gaussian_filter, label, map_coordinates, maximum_filte
 
 from ..colour import rgb_to_lab
 from .blend import enlarge, reduce, smooth, spread
-from .mask import BROWS, EYEBROWS, brow_mask, features_mask, soft_mask
+from .mask import BROWS, EYEBROWS, brow_mask, features_mask, shorter_brow, soft_mask
 from .warp import Box, face_width
 
 WORK = 120  # pixels across a face in which hair is told from skin
@@ -19,6 +19,8 @@ BRIDGE = [193, 417, 122, 351]  # of the nose, where glasses sit
 GLASSES = 0.08
 # share of hair around a brow that is under a fringe, how much more that is, and how much darker it is there, than at the other
 COVERED, MORE, DARKER = 0.45, 0.1, 0.1
+TOUCHED = 0.3  # share of hair around a brow, or off its outer end, from which it is told from that hair more narrowly
+NARROW, SHORT = 0.0, 0.9  # how far such a brow is grown, in face widths, and how much of its outer part is left to the hair
 
 
 def _upright(points: np.ndarray) -> tuple[np.ndarray, float]:
@@ -94,8 +96,9 @@ def without_hair(new: np.ndarray, points: np.ndarray, box: Box) -> tuple[np.ndar
     up, height = _upright(points)
     y, x = np.mgrid[box.y0 : box.y1, box.x0 : box.x1]
     level = ((x - points[1, 0]) * up[0] + (y - points[1, 1]) * up[1]) / height
-    high, free = _above_brows(points, box), 1 - features_mask(points, box)
     distance = skin_distance(new, points, box)
+    drawn, brows = _brows_in_hair(distance, points, box)
+    high, free = _above_brows(points, box), 1 - features_mask(drawn, box, brows=brows)
     hair, strands = between(distance, RENDERING) * high * free > 0.3, between(distance, STRANDS)
     if float(strands[_extent(points[BRIDGE], box)].mean()) < GLASSES:  # the arms of glasses come from outside, too
         pieces, _ = label(hair | (strands * np.clip(level / 0.1, 0, 1) * (1 - high) * free > 0.3))
@@ -104,23 +107,55 @@ def without_hair(new: np.ndarray, points: np.ndarray, box: Box) -> tuple[np.ndar
     hair = maximum_filter(hair, 2 * max(1, round(0.035 * unit)) + 1)
     inside = soft_mask(points, box, "oval", 0.02, 0.02) > 0.5
     skin = spread(new, (~hair & inside).astype(np.float32))
-    share = smooth(hair.astype(np.float32), max(0.6, 0.015 * unit)) * (1 - features_mask(points, box, 0.01))
+    share = smooth(hair.astype(np.float32), max(0.6, 0.015 * unit)) * (1 - features_mask(drawn, box, 0.01, brows=brows))
     bare = new + share[..., None] * (skin - new)
-    return _uncovered_brow(new, bare, hair, distance, inside, points, box), (share * high).astype(np.float32)
+    return _uncovered_brow(new, bare, hair, distance, inside, (points, drawn), box), (share * high).astype(np.float32)
+
+
+def _brows_in_hair(distance: np.ndarray, points: np.ndarray, box: Box) -> tuple[np.ndarray, tuple[float, float]]:
+    """The mesh [468, 2] and the growths for `features_mask` that leave hair which touches a brow to the hair.
+
+    distance: see `skin_distance`. A brow's own hull, grown a little, would keep the ends of a fringe and of strands at the
+    temple as blots on the skin that is drawn around them.
+    """
+    dark, unit, mesh, brows = between(distance, STRANDS) > 0.3, face_width(points), points, []
+    y, x = np.mgrid[box.y0 : box.y1, box.x0 : box.x1]
+    for side, brow in enumerate(EYEBROWS):
+        own = brow_mask(points, box, side, 0.01) > 0.5
+        upper, row = points[brow[: len(brow) // 2]], len(brow) // 2
+        rise = _above(points, x, y, upper)
+        over = (brow_mask(points, box, side, 0.05) > 0.5) & ~own & rise
+        brows.append(NARROW if over.any() and dark[over].mean() > TOUCHED else 0.025)
+        end, inner = points[brow[[0, row]]].mean(axis=0), points[brow[[row - 1, -1]]].mean(axis=0)
+        away = (end - inner) / max(float(np.linalg.norm(end - inner)), 1e-6)
+        spot = end + 0.05 * unit * away
+        off = (np.hypot(x - spot[0], y - spot[1]) < 0.06 * unit) & ~own
+        if off.any() and dark[off].mean() > TOUCHED:
+            mesh = shorter_brow(mesh, side, SHORT)
+    return mesh, (brows[0], brows[1])
+
+
+def _above(points: np.ndarray, x: np.ndarray, y: np.ndarray, line: np.ndarray) -> np.ndarray:
+    """Which pixels lie nearer to the forehead than the middle of a line [N, 2] does, bool [h, w]."""
+    up, _ = _upright(points)
+    return x * up[0] + y * up[1] > float((line @ up).mean())
 
 
 def _uncovered_brow(
-    new: np.ndarray, bare: np.ndarray, hair: np.ndarray, distance: np.ndarray, inside: np.ndarray, points: np.ndarray, box: Box
-) -> np.ndarray:
+    new: np.ndarray, bare: np.ndarray, hair: np.ndarray, distance: np.ndarray, inside: np.ndarray,
+    meshes: tuple[np.ndarray, np.ndarray], box: Box,
+) -> np.ndarray:  # fmt: skip
     """A brow that a fringe hangs over, while the other one shows, becomes that one's mirror image.
 
     Args:
         new: [h, w, 3] as rendered; bare: after skin was drawn over the hair; hair, inside: bool [h, w], where hair was found,
             and the face; distance: see `skin_distance`.
+        meshes: [468, 2] as they are, and with brows shortened where hair touches them, see `_brows_in_hair`.
 
     Returns:
         float32 [h, w, 3].
     """
+    points = meshes[1]
     hairy, dark = np.zeros(2), np.zeros(2)
     for side in (0, 1):
         zone = (brow_mask(points, box, side, 0.05) > 0.5) & inside
@@ -132,6 +167,8 @@ def _uncovered_brow(
     more, darker = (values[worse] - values[1 - worse] for values in (hairy, dark))
     if hairy[worse] < COVERED or more < MORE or darker < DARKER:
         return bare.astype(np.float32)
+    if np.array_equal(*(mesh[EYEBROWS[1 - worse]] for mesh in meshes)):
+        points = meshes[0]  # the other one is whole
     zones = [brow_mask(points, box, side, 0.03, 0.04) for side in (0, 1)]
     # both brows are skin here, so that what is left of the other one when this is taken away is the brow alone
     skin = spread(new, (~hair & inside & (zones[0] < 0.05) & (zones[1] < 0.05)).astype(np.float32))
@@ -141,7 +178,7 @@ def _uncovered_brow(
     place = tuple(slice(int(axis.min()), int(axis.max()) + 1) for axis in seen)
     y, x = np.mgrid[place]
     places = np.stack((x, y, np.ones_like(x)), axis=-1) @ turn
-    alone = np.moveaxis(new - skin, 2, 0)
+    alone = np.moveaxis(bare - skin, 2, 0)  # not the hair that hangs at the other one's end
     brow = np.stack([map_coordinates(c, [places[..., 1], places[..., 0]], order=1, mode="nearest") for c in alone], axis=-1)
     out = bare.astype(np.float32)
     out[place] += zones[worse][place][..., None] * (skin[place] + brow - bare[place])

@@ -114,9 +114,26 @@ def core_mask(points: np.ndarray, box: Box, grow: float = 0.02, feather: float =
     return _hulls_mask(points, (CORE,), box, grow, feather)
 
 
-def features_mask(points: np.ndarray, box: Box, grow: float = 0.025, feather: float = 0.02) -> np.ndarray:
-    """1 over each eye and brow, and over nose and mouth, but not between them; float32 [h, w]."""
-    return _hulls_mask(points, (*EYES, *EYEBROWS, NOSE_MOUTH), box, grow, feather)
+def features_mask(
+    points: np.ndarray, box: Box, grow: float = 0.025, feather: float = 0.02, brows: tuple[float, float] = (0.025, 0.025)
+) -> np.ndarray:
+    """1 over each eye and brow, and over nose and mouth, but not between them; float32 [h, w].
+
+    brows: how far each of `EYEBROWS` is grown at most.
+    """
+    mask = _hulls_mask(points, (*EYES, NOSE_MOUTH), box, grow, feather)
+    for side, limit in enumerate(brows):
+        mask = np.maximum(mask, brow_mask(points, box, side, min(grow, limit), feather))
+    return mask
+
+
+def shorter_brow(points: np.ndarray, side: int, share: float) -> np.ndarray:
+    """The mesh with one of `EYEBROWS` shortened at its outer end, by a share of the distance to its next points. [468, 2]."""
+    out, row = points.copy(), len(EYEBROWS[side]) // 2
+    for outer in (0, row):
+        first, second = EYEBROWS[side][outer : outer + 2]
+        out[first] += share * (points[second] - points[first])
+    return out
 
 
 def brow_mask(points: np.ndarray, box: Box, side: int, grow: float, feather: float = 0.02) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from comfy_api.latest import io
 
 from id2face_core.errors import ConfigError
-from id2face_core.options import MODES
+from id2face_core.options import MODES, PRESETS
 
 from .folders import KEYS, file_stamp, key_files, read_key
 from .model import SharedModel, model_or_default
@@ -219,7 +219,7 @@ class OrthogonalMapping(io.ComfyNode):
                 PseudonymType.Input("pseudonym", optional=True, tooltip="From Pseudonym, with a key; for mode keyed."),
                 ModelType.Input("model", optional=True, tooltip=MODEL_TOOLTIP),
                 io.Float.Input(
-                    "margin", default=-0.5, min=-0.8, max=0.9, step=0.05, advanced=True,
+                    "margin", default=PRESETS["balanced"].margin, min=-0.8, max=0.9, step=0.05, advanced=True,
                     tooltip="Greatest cosine with the original, for one_sided and keyed.",
                 ),
             ],

@@ -12,6 +12,7 @@ import torch
 from torch import Generator
 
 from id2face_core.attributes.vector import ATTRIBUTES, group_slice
+from id2face_core.audit.perceptual import PerceptualDistance
 from id2face_core.diffusion.closed_form import ConditionalMean
 from id2face_core.diffusion.refiner import StyleRefiner
 from id2face_core.diffusion.surrogate import StyleSurrogate
@@ -20,6 +21,7 @@ from id2face_core.identity.vae import IdentityVAE
 from id2face_core.training import refiner
 from id2face_core.training.config import LoopConfig, RefinerConfig
 from id2face_core.training.contexts import ContextReader, Contexts
+from id2face_core.training.critic import Critic, CriticEye, Judge
 from id2face_core.training.loop import Loop
 from id2face_core.training.picture_reader import Measured
 from id2face_core.training.refiner import AGE, AGES, RefinerTask, Wishes, age_seen, ask, refiner_losses, traits_shown
@@ -220,6 +222,49 @@ def test_a_face_that_looks_younger_than_it_was_asked_for_is_asked_for_older(
     torch.testing.assert_close(made[:, AGE] / 2, wish[:, AGE], atol=1.5, rtol=0)  # as Faces makes them
     made[:, AGE] = 0
     assert torch.equal(made, others)
+
+
+class Painter:
+    """A decoder whose faces are as bright as the first numbers of a code, and a recogniser that looks at their colours."""
+
+    def look(self, codes: torch.Tensor) -> tuple[Measured, torch.Tensor]:
+        crops = codes[:, 0, :3, None, None].sigmoid().expand(-1, 3, 112, 112)
+        points, matrix = POINTS.expand(len(codes), -1, -1), torch.tensor([[1.0, 0, 0], [0, 1, 0]]).expand(len(codes), -1, -1)
+        faces = torch.nn.functional.normalize(codes.flatten(1)[:, :EMBEDDING], dim=1)
+        return Measured(points, points, points, crops, faces, None, matrix), torch.zeros(len(codes), len(ATTRIBUTES))
+
+
+class Colours(torch.nn.Module):
+    def forward(self, crops: torch.Tensor) -> tuple[torch.Tensor, None]:
+        return torch.nn.functional.normalize(crops.mean(dim=(2, 3)).repeat(1, 6)[:, :EMBEDDING], dim=1), None
+
+
+def test_the_critic_learns_beside_the_refiner_which_listens_to_it(
+    mean: ConditionalMean, surrogate: StyleSurrogate, wishes: Wishes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    masks = torch.full((COUNT, 112, 112), 255, dtype=torch.uint8)
+    photographs = torch.randint(0, 256, (COUNT, 3, 112, 112), dtype=torch.uint8, generator=Generator().manual_seed(5))
+    contexts = Contexts(photographs, POINTS[..., :2].expand(COUNT, -1, -1), masks)
+    monkeypatch.setattr(refiner, "put", lambda contexts, new, points: new)
+    torch.manual_seed(6)
+    judge = Judge(Critic((4,) * 5), CriticEye(PerceptualDistance((4,) * 5)))
+    onlookers = ContextReader([Colours()])  # type: ignore[list-item]
+    parts = replace(wishes, contexts=contexts), mean, copy.deepcopy(surrogate)
+    config = replace(CONFIG, own=0.0)
+    task = RefinerTask(*parts, config, reader=Painter(), onlookers=onlookers, judge=judge)  # type: ignore[arg-type]
+    terms = task.losses(8, Generator().manual_seed(0))
+    assert {"composed", "variety", "critic", "natural"} <= terms.keys()
+    assert "traits" not in terms, "nothing is known of where traits lie"
+    task.model.zero_grad()
+    terms["natural"].backward(retain_graph=True)
+    assert float(task.refiner.outlet.weight.grad.abs().max()) > 0  # type: ignore[union-attr]
+    assert all(p.grad is None for p in judge.critic.parameters())
+    terms["critic"].backward()
+    assert all(p.grad is not None for p in judge.critic.parameters())
+    deaf = RefinerTask(*parts, replace(config, natural=0.0), reader=Painter(), onlookers=onlookers, judge=judge)  # type: ignore[arg-type]
+    assert "natural" not in deaf.losses(8, Generator().manual_seed(0)), "it learns, and nobody listens"
+    fit = Loop(task, replace(CONFIG.optimisation, batch=8, steps=3), LoopConfig(max_batch_growth=1, precision="float32")).run(60)
+    assert fit.steps == 3 and isinstance(task.refiner, StyleRefiner) and not task.refiner.training
 
 
 def test_what_new_faces_show_of_a_trait_is_measured_trait_by_trait(

@@ -280,9 +280,10 @@ RUNGS: dict[str, dict[str, Any]] = {
         "recomposer": {
             "share": 0.52, "denoiser": {"batch": 512, "share": 0.3},
             "refiner": {
-                "width": 1536, "attributes": 0.6, "optimisation": {"batch": 512, "share": 0.05, "steps": 900}, "rounds": 1,
+                "width": 1536, "attributes": 0.8, "composed": 1.5, "traits": 1.5, "second": 0.8, "variety": 1.5,
+                "optimisation": {"batch": 512, "share": 0.05, "steps": 900}, "rounds": 1,
                 "round_faces": 8192, "round_share": 0.02, "corrected": {"batch": 1024, "share": 0.02, "steps": 900},
-                "decoder": {"batch": 64, "learning_rate": 4e-4, "share": 0.6},
+                "decoder": {"batch": 64, "learning_rate": 3e-4, "share": 0.6},
             },
         },
     },

@@ -23,7 +23,7 @@ from .picture_reader import CROP, cut, jittered
 COARSE = 2  # pixels of the crop that become one
 WIDTH = 64  # channels of each head
 SURE = 1.0  # a judgement beyond it is not made surer
-LEAST_SLOPE = 1e-12
+LEAST_SLOPE, MOST = 1e-12, 1e4  # a critic that sees nothing is not made to scream
 
 
 class CriticEye(nn.Module):
@@ -103,7 +103,7 @@ def natural_loss(judge: Judge, composed: Tensor, masks: Tensor, rng: Generator) 
 def balance(loss: Tensor, other: Tensor, at: Tensor) -> Tensor:
     """What makes the slope of `other` at the tensor `at` as steep as that of `loss` (Esser et al. 2020, arXiv 2012.09841)."""
     steep, shallow = (torch.autograd.grad(x, at, retain_graph=True)[0].float().norm() for x in (loss, other))
-    return (steep / shallow.clamp_min(LEAST_SLOPE)).detach()
+    return (steep / shallow.clamp_min(LEAST_SLOPE)).clamp_max(MOST).detach()
 
 
 def _seen(eye: CriticEye, crops: Tensor, masks: Tensor, rng: Generator) -> tuple[list[Tensor], Tensor]:

@@ -261,7 +261,7 @@ def _in_context(
     terms = {"composed": config.composed * apart.mean(), "composed_away": config.composed_away * (others * like).mean()}
     if config.variety:
         terms["variety"] = config.variety * _alike(found, question.wanted, others)
-    if config.traits:
+    if config.traits and bool(wishes.traits.directions.any()):  # else nothing is known of where traits lie
         missed = (wishes.vae.encode(found[0]) - drawn.latents) @ wishes.traits.basis()
         terms["traits"] = config.traits * F.huber_loss(missed, torch.zeros_like(missed))
     if config.second and onlookers.second is not None:

@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import save_file
 from scipy.signal import correlate
 
-from id2face_core.audit.perceptual import SCALE, SHIFT, PerceptualDistance, jpeg, load_perceptual
 from id2face_core.errors import AssetMissingError, ConfigError, ShapeError
+from id2face_core.perceptual import SCALE, SHIFT, PerceptualDistance, jpeg, load_perceptual
 
 from .test_audit_run import anonymize, audit, material  # noqa: F401
 

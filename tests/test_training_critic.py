@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Generator
 
-from id2face_core.audit.perceptual import PerceptualDistance
 from id2face_core.errors import AssetMissingError
+from id2face_core.perceptual import PerceptualDistance
 from id2face_core.training.critic import MOST, Judge, balance, critic_loss, natural_loss
 
 WIDTHS, COUNT, SPOT = (8, 8, 8, 8, 8), 8, slice(44, 68)

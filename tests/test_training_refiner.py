@@ -12,12 +12,12 @@ import torch
 from torch import Generator
 
 from id2face_core.attributes.vector import ATTRIBUTES, group_slice
-from id2face_core.audit.perceptual import PerceptualDistance
 from id2face_core.diffusion.closed_form import ConditionalMean
 from id2face_core.diffusion.refiner import StyleRefiner
 from id2face_core.diffusion.surrogate import StyleSurrogate
 from id2face_core.identity.traits import IdentityTraits
 from id2face_core.identity.vae import IdentityVAE
+from id2face_core.perceptual import PerceptualDistance
 from id2face_core.training import refiner
 from id2face_core.training.config import LoopConfig, RefinerConfig
 from id2face_core.training.contexts import ContextReader, Contexts

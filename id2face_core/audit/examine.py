@@ -18,6 +18,7 @@ from ..faces.alignment import arcface_matrix, invert, transform_points, warp
 from ..faces.landmarks import FILES, MeshNetwork
 from ..faces.tiling import TiledDetector
 from ..faces.types import Face, FaceDetector
+from ..perceptual import WINDOW, load_perceptual
 from ..pictures import read_picture
 from .contact_sheet import face_window
 from .controls import CONTROLS, crop_side, grey_head, grey_oval, oval_mask
@@ -25,7 +26,6 @@ from .features import load_features
 from .judges import Judge, load_judge
 from .material import Pair, Source
 from .metadata import rides_along, tokens
-from .perceptual import WINDOW, load_perceptual
 from .readings import sharpness
 from .recognisers import Auditor
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..attributes.vector import group_slice, index
 from ..errors import PictureError
+from ..perceptual import WINDOW, PerceptualDistance, jpeg, load_perceptual, perceptual_name
 from ..pictures import read_picture
 from .attacks.traces import UNTOUCHED
 from .attacks.verification import limits
@@ -20,7 +21,6 @@ from .examine import ANONYMIZED, ORIGINAL, face_patch
 from .features import load_features
 from .findings import Row, count_row, share_row, worst_share
 from .frechet import distance_with_floor
-from .perceptual import WINDOW, PerceptualDistance, jpeg, load_perceptual, perceptual_name
 from .statistics import bootstrap_mean
 
 READER = "MediaPipe's mesh and the package's own attribute network, which took part in training: optimistic"

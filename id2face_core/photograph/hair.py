@@ -118,13 +118,13 @@ def _brows_in_hair(distance: np.ndarray, points: np.ndarray, box: Box) -> tuple[
     distance: see `skin_distance`. A brow's own hull, grown a little, would keep the ends of a fringe and of strands at the
     temple as blots on the skin that is drawn around them.
     """
-    dark, unit, mesh, brows = between(distance, STRANDS) > 0.3, face_width(points), points, []
-    y, x = np.mgrid[box.y0 : box.y1, box.x0 : box.x1]
+    unit, mesh, brows = face_width(points), points, []
     for side, brow in enumerate(EYEBROWS):
-        own = brow_mask(points, box, side, 0.01) > 0.5
-        upper, row = points[brow[: len(brow) // 2]], len(brow) // 2
-        rise = _above(points, x, y, upper)
-        over = (brow_mask(points, box, side, 0.05) > 0.5) & ~own & rise
+        around, place = _around(points[brow], 0.15 * unit, box)
+        dark, own = between(distance[place], STRANDS) > 0.3, brow_mask(points, around, side, 0.01) > 0.5
+        y, x = np.mgrid[around.y0 : around.y1, around.x0 : around.x1]
+        row = len(brow) // 2
+        over = (brow_mask(points, around, side, 0.05) > 0.5) & ~own & _above(points, x, y, points[brow[:row]])
         brows.append(NARROW if over.any() and dark[over].mean() > TOUCHED else 0.025)
         end, inner = points[brow[[0, row]]].mean(axis=0), points[brow[[row - 1, -1]]].mean(axis=0)
         away = (end - inner) / max(float(np.linalg.norm(end - inner)), 1e-6)
@@ -133,6 +133,13 @@ def _brows_in_hair(distance: np.ndarray, points: np.ndarray, box: Box) -> tuple[
         if off.any() and dark[off].mean() > TOUCHED:
             mesh = shorter_brow(mesh, side, SHORT)
     return mesh, (brows[0], brows[1])
+
+
+def _around(points: np.ndarray, margin: float, box: Box) -> tuple[Box, tuple[slice, slice]]:
+    """The part of a window around points [N, 2], and where it lies in it; never empty."""
+    found = _extent(np.concatenate((points - margin, points + margin)), box)
+    rows, columns = (slice(part.start, min(part.stop, size)) for part, size in zip(found, box.shape, strict=True))
+    return Box(box.x0 + columns.start, box.y0 + rows.start, box.x0 + columns.stop, box.y0 + rows.stop), (rows, columns)
 
 
 def _above(points: np.ndarray, x: np.ndarray, y: np.ndarray, line: np.ndarray) -> np.ndarray:

@@ -88,10 +88,13 @@ def neighbours_mask(neighbours: Sequence[Neighbour], points: np.ndarray, box: Bo
     second detection of it and does not count.
     """
     out = np.zeros(box.shape, dtype=np.float32)
+    near = [other for other in neighbours if _reaches(other, box)]
+    if not near:
+        return out
     own, core = soft_mask(points, box, "face", 0.0, NEIGHBOUR_FADE), core_mask(points, box)
     y, x = np.mgrid[box.y0 : box.y1, box.x0 : box.x1]
     low, high = points[OVAL].min(axis=0), points[OVAL].max(axis=0)
-    for other in neighbours:
+    for other in near:
         x0, y0, x1, y1 = (float(v) for v in other.box)
         centre, radius = np.array([x0 + x1, y0 + y1]) / 2, np.array([x1 - x0, y1 - y0]) / 2
         if bool(((centre > low) & (centre < high)).all()) or radius.min() <= 0:
@@ -103,6 +106,13 @@ def neighbours_mask(neighbours: Sequence[Neighbour], points: np.ndarray, box: Bo
             stays = np.maximum(stays, np.clip((1 - away) / NEIGHBOUR_FADE, 0, 1))
         out = np.maximum(out, stays)
     return out
+
+
+def _reaches(other: Neighbour, box: Box) -> bool:
+    """Whether anything of a neighbour's head can lie in a window."""
+    x0, y0, x1, y1 = (float(v) for v in other.box)
+    across, down = (HEAD_GROW - 0.5) * (x1 - x0), (HEAD_GROW - 0.5) * (y1 - y0)
+    return x0 - across < box.x1 and x1 + across > box.x0 and y0 - down < box.y1 and y1 + down > box.y0
 
 
 def core_mask(points: np.ndarray, box: Box, grow: float = 0.02, feather: float = 0.06) -> np.ndarray:

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from ..audit.perceptual import PerceptualDistance, load_perceptual
+from ..perceptual import PerceptualDistance, load_perceptual
 from .loop import seeded
 from .picture_reader import CROP, cut, jittered
 

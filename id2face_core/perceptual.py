@@ -14,8 +14,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from ..assets.hashing import sha256_of
-from ..errors import AssetMissingError, ConfigError, ShapeError
+from .assets.hashing import sha256_of
+from .errors import AssetMissingError, ConfigError, ShapeError
 
 KERNELS, STRIDES, PADDINGS = (11, 5, 3, 3, 3), (4, 1, 1, 1, 1), (2, 2, 1, 1, 1)  # AlexNet's convolutions
 POOLED = (1, 2)  # a maximum over 3 x 3, every other pixel, goes before these

@@ -351,7 +351,7 @@ def paste(
     first = _compose(picture, source, new, options, deepcopy(rng), neighbours, bend)
     shown = parts.extractor.expression(parts.mesh.fit(first.picture, source.face.points))
     bend = bend + parts.extractor.bend(new.mesh, new.wish.numpy() - shown)
-    return _compose(picture, source, new, options, rng, neighbours, bend)
+    return replace(_compose(picture, source, new, options, rng, neighbours, bend), bend=bend)
 
 
 def _compose(

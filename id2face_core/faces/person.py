@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import uniform_filter
 
+from ..resampling import enlarge, reduce
 from .alignment import invert, transform_points, warp
 from .landmarks import roi_matrix
 from .lite import LiteNetwork
@@ -70,21 +71,10 @@ def guided_filter(guide: np.ndarray, share: np.ndarray, radius: int, epsilon: fl
     """
     factor = max(1, radius // FINEST)
     side = 2 * max(1, round(radius / factor)) + 1
-    g, s = (_shrunk(x, factor) for x in (guide, share))
+    g, s = (reduce(x[..., None], factor)[..., 0] for x in (guide, share))
     mean_g, mean_s = uniform_filter(g, side), uniform_filter(s, side)
     slope = (uniform_filter(g * s, side) - mean_g * mean_s) / (uniform_filter(g * g, side) - mean_g * mean_g + epsilon)
     offset = mean_s - slope * mean_g
-    slope, offset = (_enlarged(uniform_filter(x, side), factor, (guide.shape[0], guide.shape[1])) for x in (slope, offset))
+    shape = guide.shape[0], guide.shape[1]
+    slope, offset = (enlarge(uniform_filter(x, side), factor, shape) for x in (slope, offset))
     return np.clip(slope * guide + offset, 0, 1).astype(np.float32)
-
-
-def _shrunk(plane: np.ndarray, factor: int) -> np.ndarray:
-    return plane if factor == 1 else np.asarray(Image.fromarray(plane.astype(np.float32)).reduce(factor))
-
-
-def _enlarged(plane: np.ndarray, factor: int, shape: tuple[int, int]) -> np.ndarray:
-    """What was `_shrunk`, at its shape; the last cells of a row or column may stand for less than `factor` pixels."""
-    if factor == 1:
-        return plane
-    size, image = (shape[1], shape[0]), Image.fromarray(plane.astype(np.float32))
-    return np.asarray(image.resize(size, Image.Resampling.BILINEAR, box=(0, 0, size[0] / factor, size[1] / factor)))

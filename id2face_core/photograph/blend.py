@@ -10,6 +10,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from ..resampling import enlarge, reduce
+
 BANDS = ((0.012, 3.2), (0.035, 1.8))  # (Gaussian in face widths, steepness of the mask for what is finer than it)
 
 
@@ -36,20 +38,6 @@ def join(source: np.ndarray, new: np.ndarray, mask: np.ndarray, light: np.ndarra
         out += _steep(mask, steepness)[..., None] * (rest - low)
         rest = low
     return out + light[..., None] * rest
-
-
-def reduce(x: np.ndarray, factor: int) -> np.ndarray:
-    """Means of squares of [h, w, C]; those at the right and lower border may be smaller."""
-    planes = torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32)).permute(2, 0, 1)[None]
-    return F.avg_pool2d(planes, factor, ceil_mode=True, count_include_pad=False)[0].permute(1, 2, 0).numpy()
-
-
-def enlarge(x: np.ndarray, factor: int, shape: tuple[int, int]) -> np.ndarray:
-    """What `reduce` made, back at its shape (h, w), bilinear. x: [h', w'] or [h', w', C]."""
-    planes = torch.from_numpy(np.ascontiguousarray(np.atleast_3d(x), dtype=np.float32)).permute(2, 0, 1)[None]
-    size = (planes.shape[2] * factor, planes.shape[3] * factor)
-    out = F.interpolate(planes, size, mode="bilinear", align_corners=False)[0, :, : shape[0], : shape[1]]
-    return out.permute(1, 2, 0).numpy() if x.ndim == 3 else out[0].numpy()
 
 
 def smooth(x: np.ndarray, sigma: float) -> np.ndarray:

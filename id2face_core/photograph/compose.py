@@ -48,7 +48,8 @@ class ComposeOptions:
 class Composite:
     """picture: uint8 [H, W, 3]; mask: float32 [H, W], what was replaced (0 = untouched, bit for bit).
 
-    drawn: share of it where skin had to be drawn over the new face's own hair, 0..1. bend: see `compose`.
+    drawn: share of it where skin had to be drawn over the new face's own hair, 0..1. bend: that of `stages.paste`, None: of
+    `compose` alone.
     """
 
     picture: np.ndarray = field(repr=False)
@@ -142,7 +143,7 @@ def compose(
         blended = blended + stays[..., None] * (source - blended)
         replaced = replaced * (1 - stays)
     share = float((drawn * replaced).sum() / max(float(replaced.sum()), 1.0))
-    return _written(picture, box, blended, replaced, share, bend)
+    return _written(picture, box, blended, replaced, share)
 
 
 def _in_front(occluder: np.ndarray, core: np.ndarray, points: np.ndarray, box: Box) -> np.ndarray:
@@ -166,12 +167,10 @@ def _face_mask(source: np.ndarray, body: np.ndarray | None, points: np.ndarray, 
     return mask
 
 
-def _written(
-    picture: np.ndarray, box: Box, blended: np.ndarray, replaced: np.ndarray, drawn: float, bend: np.ndarray | None
-) -> Composite:
+def _written(picture: np.ndarray, box: Box, blended: np.ndarray, replaced: np.ndarray, drawn: float) -> Composite:
     out, full = picture.copy(), np.zeros(picture.shape[:2], dtype=np.float32)
     touched = replaced > 1 / 512
     window = out[box.y0 : box.y1, box.x0 : box.x1]
     window[touched] = np.clip(np.rint(blended[touched]), 0, 255).astype(np.uint8)
     full[box.y0 : box.y1, box.x0 : box.x1] = np.where(touched, replaced, 0)
-    return Composite(out, full, drawn, bend)
+    return Composite(out, full, drawn)

@@ -6,7 +6,8 @@ import numpy as np
 from scipy.ndimage import gaussian_filter, label, map_coordinates, maximum_filter
 
 from ..colour import rgb_to_lab
-from .blend import enlarge, reduce, smooth, spread
+from ..resampling import enlarge, reduce
+from .blend import smooth, spread
 from .mask import BROWS, EYEBROWS, brow_mask, features_mask, shorter_brow, soft_mask
 from .warp import Box, face_width
 
@@ -77,7 +78,8 @@ def hair_share(window: np.ndarray, points: np.ndarray, box: Box) -> np.ndarray:
 def _extent(points: np.ndarray, box: Box) -> tuple[slice, slice]:
     """Bounding box of points in a window, as slices; never empty."""
     low = np.clip(np.floor(points.min(axis=0) - box.origin).astype(int), 0, np.array(box.shape[::-1]) - 1)
-    high = np.maximum(np.ceil(points.max(axis=0) - box.origin).astype(int), low + 1)
+    high = np.ceil(points.max(axis=0) - box.origin).astype(int)
+    high = np.minimum(np.maximum(high, low + 1), box.shape[::-1])
     return slice(low[1], high[1]), slice(low[0], high[0])
 
 
@@ -125,7 +127,7 @@ def _brows_in_hair(distance: np.ndarray, points: np.ndarray, box: Box) -> tuple[
         y, x = np.mgrid[around.y0 : around.y1, around.x0 : around.x1]
         row = len(brow) // 2
         over = (brow_mask(points, around, side, 0.05) > 0.5) & ~own & _above(points, x, y, points[brow[:row]])
-        brows.append(NARROW if over.any() and dark[over].mean() > TOUCHED else 0.025)
+        brows.append(NARROW if over.any() and dark[over].mean() > TOUCHED else np.inf)
         end, inner = points[brow[[0, row]]].mean(axis=0), points[brow[[row - 1, -1]]].mean(axis=0)
         away = (end - inner) / max(float(np.linalg.norm(end - inner)), 1e-6)
         spot = end + 0.05 * unit * away
@@ -137,8 +139,7 @@ def _brows_in_hair(distance: np.ndarray, points: np.ndarray, box: Box) -> tuple[
 
 def _around(points: np.ndarray, margin: float, box: Box) -> tuple[Box, tuple[slice, slice]]:
     """The part of a window around points [N, 2], and where it lies in it; never empty."""
-    found = _extent(np.concatenate((points - margin, points + margin)), box)
-    rows, columns = (slice(part.start, min(part.stop, size)) for part, size in zip(found, box.shape, strict=True))
+    rows, columns = _extent(np.concatenate((points - margin, points + margin)), box)
     return Box(box.x0 + columns.start, box.y0 + rows.start, box.x0 + columns.stop, box.y0 + rows.stop), (rows, columns)
 
 

@@ -111,7 +111,7 @@ def neighbours_mask(neighbours: Sequence[Neighbour], points: np.ndarray, box: Bo
 def _reaches(other: Neighbour, box: Box) -> bool:
     """Whether anything of a neighbour's head can lie in a window."""
     x0, y0, x1, y1 = (float(v) for v in other.box)
-    across, down = (HEAD_GROW - 0.5) * (x1 - x0), (HEAD_GROW - 0.5) * (y1 - y0)
+    across, down = (HEAD_GROW - 1) * (x1 - x0) / 2, (HEAD_GROW - 1) * (y1 - y0) / 2
     return x0 - across < box.x1 and x1 + across > box.x0 and y0 - down < box.y1 and y1 + down > box.y0
 
 
@@ -125,7 +125,7 @@ def core_mask(points: np.ndarray, box: Box, grow: float = 0.02, feather: float =
 
 
 def features_mask(
-    points: np.ndarray, box: Box, grow: float = 0.025, feather: float = 0.02, brows: tuple[float, float] = (0.025, 0.025)
+    points: np.ndarray, box: Box, grow: float = 0.025, feather: float = 0.02, brows: tuple[float, float] = (np.inf, np.inf)
 ) -> np.ndarray:
     """1 over each eye and brow, and over nose and mouth, but not between them; float32 [h, w].
 

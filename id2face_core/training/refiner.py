@@ -261,8 +261,8 @@ def _in_context(
     terms = {"composed": config.composed * apart.mean(), "composed_away": config.composed_away * (others * like).mean()}
     if config.variety:
         terms["variety"] = config.variety * _alike(found, question.wanted, others)
-    if config.traits and bool(wishes.traits.directions.any()):  # else nothing is known of where traits lie
-        missed = (wishes.vae.encode(found[0]) - drawn.latents) @ wishes.traits.basis()
+    if config.traits and (basis := wishes.traits.basis()).shape[1]:  # else nothing is known of where traits lie
+        missed = (wishes.vae.encode(found[0]) - drawn.latents) @ basis
         terms["traits"] = config.traits * F.huber_loss(missed, torch.zeros_like(missed))
     if config.second and onlookers.second is not None:
         older = drawn.attributes[:, AGE] - wishes.attributes[drawn.rows, AGE]
@@ -273,9 +273,9 @@ def _in_context(
         kind = F.huber_loss(read[:, 1], SURE_SEX * sex.clamp(-1, 1), reduction="none")
         terms["second"] = config.second * (others * (years + 2 * kind)).mean()
     if judge is not None:
-        masks = contexts.rows(drawn.rows).masks[:, None].to(composed) / 255
+        masks = contexts.masks[drawn.rows, None].to(composed) / 255
         terms["critic"] = critic_loss(judge, before, composed.detach(), masks, rng)
-        if config.natural and composed.requires_grad:
+        if config.natural:
             plain = natural_loss(judge, composed, masks, rng)
             terms["natural"] = config.natural * balance(terms["composed"], plain, composed) * plain
     return terms

@@ -15,6 +15,7 @@ from .attributes.extractor import AttributeExtractor
 from .devices import probe
 from .diffusion.closed_form import ConditionalMean
 from .diffusion.denoiser import StyleDenoiser
+from .diffusion.groomer import StyleGroomer
 from .diffusion.recomposer import Recomposer, Refinement
 from .diffusion.refiner import StyleRefiner
 from .diffusion.surrogate import StyleSurrogate
@@ -96,6 +97,7 @@ class Components:
         mean = ConditionalMean.from_pretrained(our_weights("closed_form", weights)).eval()
         denoiser = StyleDenoiser.from_pretrained(our_weights("denoiser", weights), torch_dtype=torch.float32).eval()
         surrogate = StyleSurrogate.from_pretrained(our_weights("surrogate", weights)).float().eval()
+        groomer = StyleGroomer.from_pretrained(our_weights("groomer", weights)).float().eval()
         refiner = StyleRefiner.from_pretrained(our_weights("refiner", weights)).float().eval()
         encoder = IdentityEncoder.from_pretrained(our_weights("identity_encoder", weights), torch_dtype=torch.float32)
         landmarks = require_folder("landmarks", FILES, folder)
@@ -107,7 +109,7 @@ class Components:
             vae=vae,
             traits=IdentityTraits.from_pretrained(our_weights("identity_traits", weights)).float().eval(),
             recomposer=Recomposer(
-                mean.float(), denoiser.float(), vae.config.latent_dim, Refinement(refiner, surrogate, vae)
+                mean.float(), denoiser.float(), vae.config.latent_dim, Refinement(refiner, surrogate, vae), groomer
             ),
             surrogate=surrogate,
             generator=load_generator(folder, choice.device, choice.dtype),

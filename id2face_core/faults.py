@@ -26,6 +26,7 @@ SEX_TOLERANCE = 0.5  # sex is 0 to 1: beyond the tolerance it reads as the other
 POSE_TOLERANCE = 4.0  # degrees
 EXPRESSION_TOLERANCE = 0.03  # mean absolute error of the blendshapes; .1 between two photographs of anybody
 DRAWN_TOLERANCE = 0.12  # of a face: a bare forehead is better than one that was painted bare
+STAINED_TOLERANCE = 0.02  # of the source's bare skin
 GAIN = 0.8  # of what was missed, how much is asked for in addition
 TOO_SIMILAR = 1e3  # a fault from here on must not leave
 ALIKE = 1e2  # worse than any other error from here on, but it may leave
@@ -56,6 +57,7 @@ def fault(
     kept: Tensor | None = None,
     pasted: Reading | None = None,
     drawn: float = 0.0,
+    stained: float = 0.0,
 ) -> float:
     """How wrong a new face is. Below 1 nothing is: the greatest of its errors over what is tolerated; else all of them count.
 
@@ -67,6 +69,7 @@ def fault(
         pasted: what the finished picture shows, once there is one: expression, age and sex are judged there. Pose is not, which
             the paste bends at the outline only.
         drawn: share of the new face where skin was drawn over its own hair, see `photograph.compose.Composite`.
+        stained: share of the source's bare skin where the finished picture shows something else, see `photograph.stains`.
     """
     shown = alone if pasted is None else pasted
     closeness = likeness(source, alone.embedding, shown.embedding)
@@ -77,7 +80,8 @@ def fault(
     turned = float((alone.attributes - wanted)[POSE].abs().max())
     pulled = float((shown.expression - wished_expression(source, wanted)).abs().mean())
     errors = [
-        turned / POSE_TOLERANCE, pulled / EXPRESSION_TOLERANCE, drawn / DRAWN_TOLERANCE, max(closeness, 0.0) / LIKENESS_TOLERANCE
+        turned / POSE_TOLERANCE, pulled / EXPRESSION_TOLERANCE, drawn / DRAWN_TOLERANCE, stained / STAINED_TOLERANCE,
+        max(closeness, 0.0) / LIKENESS_TOLERANCE,
     ]  # fmt: skip
     for trait, tolerance in ((AGE, AGE_TOLERANCE), (SEX, SEX_TOLERANCE)):
         if kept is None or kept[parts.traits.indices.index(trait)]:

@@ -27,6 +27,7 @@ from .identity.pseudonym import PersonRegister, generator_for, generator_from_ke
 from .options import PRESETS, AnonymizeOptions, FaceRecord, PictureResult, Preset
 from .photograph.compose import ComposeOptions, Composite
 from .photograph.redact import redact
+from .photograph.stains import BareSkin
 from .scene import scene_of
 from .stages import (
     Candidates,
@@ -41,6 +42,7 @@ from .stages import (
     read_result,
     render_candidate,
     sample_identity,
+    wished_cover,
     wished_expression,
 )
 
@@ -207,10 +209,12 @@ class Anonymizer:
         released = self.parts.traits.release(latents, asked, self._kept(options))
         candidates = draw_candidates(
             self.parts, latents, released, generator, forbidden=source.embedding, margin=preset.limit, guidance=preset.guidance,
-            steps=options.steps or preset.steps, callback=lambda step, x: _stop_if(interrupted),
+            cover=wished_cover(source, preset.region == "head"), steps=options.steps or preset.steps,
+            callback=lambda step, x: _stop_if(interrupted),
         ).first(None if person is None else person.choice)  # fmt: skip
         seed, scene = int(torch.randint(2**31, (1,), generator=generator)), scene_of(output, source, faces)
         how = ComposeOptions(region=preset.region)
+        skin = BareSkin.of(scene.picture, scene.source.mesh.points)
         window, wish = FULL_WINDOW if preset.region == "head" else None, wished_expression(source, wanted)
 
         def attempt(one: Candidates) -> tuple[float, Reading, tuple[Composite, NewFace]]:
@@ -223,7 +227,7 @@ class Anonymizer:
             seen = read_result(self.parts, scene.source, composite.picture)
             wrong = fault(
                 self.parts, source, asked, alone, limit=preset.limit, kept=self._kept(options), pasted=seen,
-                drawn=composite.drawn,
+                drawn=composite.drawn, stained=skin.stained(composite.picture),
             )  # fmt: skip
             # hair and light around a face make it older or younger: that is asked for
             return wrong, replace(alone, attributes=with_groups(alone.attributes, seen.attributes, "person")), (composite, new)

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from .faces.types import Face, Mesh, SoftMask
-from .photograph.warp import Box, face_width
+from .photograph.warp import Box, face_width, window_around
 from .stages import SourceFace
 
 WIDTH = 208.0  # pixels; width of a face in a scene: the closest look of all is 256 px at 1.5 faces
@@ -40,7 +40,7 @@ def scene_of(picture: np.ndarray, source: SourceFace, others: Sequence[Face]) ->
     factor = width / WIDTH
     if factor < WORTH:
         return Scene(picture, source, others)
-    box = _surroundings(source.mesh.points, width, picture.shape)
+    box = window_around(source.mesh.points, picture.shape, AROUND)
     size = max(1, round((box.x1 - box.x0) / factor)), max(1, round((box.y1 - box.y0) / factor))
     view = _View(box, size)
     small = Image.fromarray(picture[box.y0 : box.y1, box.x0 : box.x1]).resize(size, Image.Resampling.BOX)
@@ -50,14 +50,7 @@ def scene_of(picture: np.ndarray, source: SourceFace, others: Sequence[Face]) ->
         source, face=moved[id(source.face)], mesh=view.mesh(source.mesh), occluder=view.mask(source.occluder),
         person=view.mask(source.person),
     )  # fmt: skip
-    return Scene(np.asarray(small), inside, [moved[id(face)] for face in others], True)
-
-
-def _surroundings(points: np.ndarray, width: float, shape: tuple[int, ...]) -> Box:
-    low = np.maximum(np.floor(points[:, :2].min(axis=0) - AROUND * width), 0).astype(int)
-    high = np.minimum(np.ceil(points[:, :2].max(axis=0) + AROUND * width) + 1, shape[1::-1]).astype(int)
-    high = np.maximum(high, low + 1)
-    return Box(int(low[0]), int(low[1]), int(high[0]), int(high[1]))
+    return Scene(np.array(small), inside, [moved[id(face)] for face in others], True)
 
 
 @dataclass(frozen=True)

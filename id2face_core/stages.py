@@ -27,6 +27,7 @@ from .faces.types import Face, Mesh, SoftMask
 from .generator.window import Window
 from .identity.orthogonal import exact, keyed, one_sided
 from .photograph.compose import ComposeOptions, Composite, compose
+from .photograph.coverage import ZONES, coverage
 from .photograph.mask import Neighbour
 
 MIN_FACE = 16.0  # pixels between the sides of a box; below, neither mesh nor detector can be trusted
@@ -48,6 +49,7 @@ class SourceFace:
     occluder: SoftMask = field(repr=False)  # hands in front of the face
     person: SoftMask = field(repr=False)
     digest: bytes = field(repr=False)  # of the aligned crop: seeds the face's generator in a run without a key
+    cover: Tensor = field(repr=False)  # [Z], how much of each zone is not plain skin, see photograph.coverage
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class Candidates:
     """Recompositions of one face, not rendered yet. K rows each; order: positions, best fit first.
 
     attributes: [K, A], what was asked for; residuals: [K, G, 512], the sampled noise, see `Recomposition`; avoid: unit embedding
-    [E] of the face that they replace, or None; guidance: theirs.
+    [E] of the face that they replace, or None; guidance: theirs; cover: [Z], see `wished_cover`, or None.
     """
 
     latents: Tensor = field(repr=False)
@@ -84,6 +86,7 @@ class Candidates:
     order: tuple[int, ...] = field(repr=False)
     avoid: Tensor | None = field(default=None, repr=False)
     guidance: Guidance | None = field(default=None, repr=False)
+    cover: Tensor | None = field(default=None, repr=False)
 
     def first(self, position: int | None) -> Candidates:
         """With the candidate of a position before the others: what a person became in an earlier picture. None: as it is.
@@ -127,7 +130,8 @@ def read_face(parts: Components, picture: np.ndarray, face: Face) -> SourceFace:
     digest = hashlib.sha256(crop.tobytes()).digest()
     occluder, person = parts.occlusion.read(picture, mesh), parts.person.read(picture, mesh)
     expression = torch.from_numpy(parts.extractor.expression(mesh))
-    return SourceFace(face, mesh, attributes, expression, embed(parts, picture, face.points), occluder, person, digest)
+    cover = torch.from_numpy(coverage(picture, mesh.points))
+    return SourceFace(face, mesh, attributes, expression, embed(parts, picture, face.points), occluder, person, digest, cover)
 
 
 @dataclass(frozen=True)
@@ -159,6 +163,18 @@ def wished_expression(source: SourceFace, wanted: Tensor) -> Tensor:
     """Blendshapes [52] that a new face shall show: the source's, and what the wanted attributes [A] change of them."""
     change = (wanted - source.attributes)[group_slice("blendshapes")]
     return (source.expression + change).clamp(0, 1)
+
+
+def wished_cover(source: SourceFace, head: bool = False) -> Tensor:
+    """How much of each zone [Z] of a new face may be covered: as much as the source's, and nothing of the forehead.
+
+    head: the hair is replaced too, so that it may hang wherever it likes.
+    """
+    cover = source.cover.clone()
+    cover[ZONES.index("forehead")] = float(head)
+    if head:
+        cover[ZONES.index("sides")] = 1.0
+    return cover
 
 
 @torch.inference_mode()
@@ -250,6 +266,7 @@ def draw_candidates(
     margin: float = 1.0,
     steps: int = 12,
     guidance: float = 1.0,
+    cover: Tensor | None = None,
     scheduler: str = "dpmpp_2m",
     callback: Callable[[int, Tensor], None] | None = None,
 ) -> Candidates:
@@ -261,6 +278,7 @@ def draw_candidates(
             it, and codes that the surrogate puts above the cosine `margin` to it come last. None: whoever is asked for stays.
         guidance: how much the new faces stand out from an average face of the same traits that replaces this one, see
             `style_space.guide`; 1, or nobody replaced: as they are drawn.
+        cover: [Z], see `wished_cover`; None: nothing is taken off the new faces.
         callback: called with (step, noisy residual) after each step; may raise to interrupt.
 
     Raises:
@@ -272,11 +290,11 @@ def draw_candidates(
         guided = Guidance(guidance, parts.traits.settled(latents, identity_latent(parts, forbidden)[None]))
     made = parts.recomposer(
         latents, attributes, [generator], steps=steps, spread=parts.spread, scheduler=scheduler, callback=callback,
-        avoid=forbidden, guidance=guided,
+        avoid=forbidden, guidance=guided, cover=cover,
     )  # fmt: skip
     cost = misfit(parts.surrogate, made.codes, parts.surrogate.standardise(attributes), forbidden, margin)
     order = tuple(cost.argsort(stable=True).tolist())
-    return Candidates(latents, attributes, made.residuals, made.styles, made.codes, made.gates, order, forbidden, guided)
+    return Candidates(latents, attributes, made.residuals, made.styles, made.codes, made.gates, order, forbidden, guided, cover)
 
 
 @torch.inference_mode()
@@ -285,9 +303,9 @@ def ask_again(parts: Components, candidates: Candidates, rank: int, attributes: 
     i = candidates.order[rank]
     latent, residual, values = candidates.latents[i : i + 1], candidates.residuals[i : i + 1], attributes[None]
     guidance = None if candidates.guidance is None else candidates.guidance.of(slice(i, i + 1))
-    codes = parts.recomposer.complete(residual, latent, values, candidates.avoid, guidance)
+    codes = parts.recomposer.complete(residual, latent, values, candidates.avoid, guidance, candidates.cover)
     gates = None if candidates.gates is None else candidates.gates[:, i : i + 1]
-    return Candidates(latent, values, residual, expand(codes), codes, gates, (0,), candidates.avoid, guidance)
+    return Candidates(latent, values, residual, expand(codes), codes, gates, (0,), candidates.avoid, guidance, candidates.cover)
 
 
 def render_candidate(parts: Components, candidates: Candidates, rank: int = 0, window: Window | None = None) -> NewFace:

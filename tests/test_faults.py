@@ -102,6 +102,10 @@ def test_a_forehead_that_had_to_be_painted_counts() -> None:
     assert wrong(reading(), reading(), drawn=0.06) < 1 < wrong(reading(), reading(), drawn=0.2) < faults.ALIKE
 
 
+def test_bare_skin_with_a_stain_counts() -> None:
+    assert wrong(reading(), reading(), stained=0.01) < 1 < wrong(reading(), reading(), stained=0.03) < faults.ALIKE
+
+
 class Attempts:
     """Answers what it is told to: a fault, or the reason of a rejection. `asked`: (candidate, age asked for)."""
 

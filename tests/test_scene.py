@@ -34,7 +34,7 @@ def _source(width: float) -> SourceFace:
     face = Face(np.array([*(CENTRE - width / 2), *(CENTRE + width / 2)], dtype=np.float32), points[:5].astype(np.float32), 0.9)
     hand = SoftMask(1000, 300, np.ones((400, 150), dtype=np.float32))
     nothing = torch.zeros(4)
-    return SourceFace(face, mesh, nothing, nothing, nothing, hand, SoftMask(0, 0, np.ones(SHAPE, dtype=np.float32)), b"")
+    return SourceFace(face, mesh, nothing, nothing, nothing, hand, SoftMask(0, 0, np.ones(SHAPE, dtype=np.float32)), b"", nothing)
 
 
 def _slopes() -> np.ndarray:

@@ -16,6 +16,7 @@ from ..errors import ShapeError
 from ..identity.vae import IdentityVAE
 from .closed_form import ConditionalMean
 from .denoiser import StyleDenoiser
+from .groomer import StyleGroomer
 from .refiner import StyleRefiner
 from .sampler import sample
 from .style_space import expand, guide
@@ -79,12 +80,15 @@ class Recomposer:
         mean: closed form over [identity latent, attributes in their own units].
         denoiser: None samples the closed form's Gaussian alone.
         refinement: None leaves the sample as it is.
+        groomer: None leaves what the code shows of hair and shadows.
     """
 
     def __init__(
-        self, mean: ConditionalMean, denoiser: StyleDenoiser | None, identity_dim: int, refinement: Refinement | None = None
-    ) -> None:
+        self, mean: ConditionalMean, denoiser: StyleDenoiser | None, identity_dim: int, refinement: Refinement | None = None,
+        groomer: StyleGroomer | None = None,
+    ) -> None:  # fmt: skip
         self.mean, self.denoiser, self.identity_dim, self.refinement = mean, denoiser, identity_dim, refinement
+        self.groomer = groomer
 
     def asked(self, attributes: Tensor) -> Tensor:
         """What to ask for [..., A] so that new faces show these attributes [..., A], see `StyleRefiner.asked`."""
@@ -107,6 +111,7 @@ class Recomposer:
         callback: Callable[[int, Tensor], None] | None = None,
         avoid: Tensor | None = None,
         guidance: Guidance | None = None,
+        cover: Tensor | None = None,
     ) -> Recomposition:
         """Sample style codes.
 
@@ -118,6 +123,7 @@ class Recomposer:
             spread: the residual is scaled by it (truncation towards the mean: fewer odd faces, less variety).
             avoid: unit embedding [E] of the face that is replaced, the same for all rows.
             guidance: of B * K rows; None: none.
+            cover: [Z], how much of each zone of the faces may be covered, see `StyleGroomer.groom`; None: whatever is.
 
         Raises:
             ShapeError: latents, attributes and generators do not belong together.
@@ -138,25 +144,34 @@ class Recomposer:
                 maps.append(self.denoiser.gate_maps())
             residuals.append(spread * residual)
             own = None if guidance is None else guidance.of(slice(i * count, (i + 1) * count))
-            codes.append(self.complete(residuals[-1], own_latents, own_attributes, avoid, own))
+            codes.append(self.complete(residuals[-1], own_latents, own_attributes, avoid, own, cover))
         gates = None if not maps or maps[0] is None else torch.cat([m for m in maps if m is not None], dim=1)
         return Recomposition(expand(torch.cat(codes)), torch.cat(codes), gates, torch.cat(residuals))
 
     def complete(
-        self, residual: Tensor, latents: Tensor, attributes: Tensor, avoid: Tensor | None = None, guidance: Guidance | None = None
-    ) -> Tensor:
+        self, residual: Tensor, latents: Tensor, attributes: Tensor, avoid: Tensor | None = None,
+        guidance: Guidance | None = None, cover: Tensor | None = None,
+    ) -> Tensor:  # fmt: skip
         """Sampled residuals [K, G, D] with their conditions -> style codes [K, G, D], refined where there is a refinement.
 
-        avoid: unit embedding [E] of the face that is replaced. guidance: of these K rows.
+        avoid: unit embedding [E] of the face that is replaced. guidance: of these K rows. cover: see `__call__`.
         """
-        codes = self._code(residual, latents, attributes, avoid)
-        if guidance is None:
-            return codes
-        average = self._code(residual, guidance.average, attributes, avoid)
-        return guide(codes, average, guidance.scale, self.mean.offset)
+        codes = self._code(residual, latents, attributes, avoid, cover)
+        if guidance is not None:
+            average = self._code(residual, guidance.average, attributes, avoid, cover)
+            codes = guide(codes, average, guidance.scale, self.mean.offset)
+        return self._groomed(codes, cover)
 
-    def _code(self, residual: Tensor, latents: Tensor, attributes: Tensor, avoid: Tensor | None) -> Tensor:
+    def _code(
+        self, residual: Tensor, latents: Tensor, attributes: Tensor, avoid: Tensor | None, cover: Tensor | None
+    ) -> Tensor:
+        """Groomed before it is refined, so that the refiner makes up for what that costs."""
         standard = self.mean.standardise(torch.cat((latents, attributes), dim=1))
-        if self.refinement is not None:
-            residual = self.refinement(residual, standard, latents, attributes, self.mean, avoid)
-        return self.mean.unwhiten(residual, standard)
+        if self.refinement is None:
+            return self.mean.unwhiten(residual, standard)
+        if cover is not None:
+            residual = self.mean.whiten(self._groomed(self.mean.unwhiten(residual, standard), cover), standard)
+        return self.mean.unwhiten(self.refinement(residual, standard, latents, attributes, self.mean, avoid), standard)
+
+    def _groomed(self, codes: Tensor, cover: Tensor | None) -> Tensor:
+        return codes if cover is None or self.groomer is None else self.groomer.groom(codes, cover, self.mean)

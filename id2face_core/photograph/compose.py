@@ -15,9 +15,10 @@ from .grain import match
 from .hair import hair_share, without_hair
 from .head import clear_head, head_mask, read_hair, rounded, tone_hair
 from .mask import Neighbour, core_mask, mouth_mask, neighbours_mask, soft_mask
-from .warp import Box, backward_map, face_width
+from .warp import AROUND_FACE, Box, backward_map, face_width, window_around
 
 REGIONS = ("oval", "face", "head")
+AROUND_HEAD = 0.95  # what of the surroundings is looked at for region `head`, in face widths beyond the mesh
 MAX_COVERED = 0.25  # a face whose features are hidden further than this is not replaced
 FEATURES = [159, 145, 386, 374, 1, 13, 14]  # lids of both eyes, nose tip, lips: none may be hidden
 CERTAIN = 0.9  # share of the person from which a pixel's colour has nothing of the background in it
@@ -58,17 +59,6 @@ class Composite:
     bend: np.ndarray | None = field(default=None, repr=False)
 
 
-def _window(mesh: Mesh, shape: tuple[int, ...], region: str) -> Box:
-    points = mesh.points[:, :2]
-    margin = face_width(mesh.points) * (0.95 if region == "head" else 0.3)
-    low, high = np.floor(points.min(axis=0) - margin), np.ceil(points.max(axis=0) + margin)
-    x0, y0 = (int(max(0, v)) for v in low)
-    x1, y1 = int(min(shape[1], high[0] + 1)), int(min(shape[0], high[1] + 1))
-    if x1 - x0 < 8 or y1 - y0 < 8:
-        raise FaceRejectedError("outside", "the face lies outside the picture")
-    return Box(x0, y0, x1, y1)
-
-
 def compose(
     picture: np.ndarray,
     source_mesh: Mesh,
@@ -99,8 +89,8 @@ def compose(
         FaceRejectedError: "outside" when the face has no pixels in the picture; "occluded" when the occluder covers an
             eye, the nose or the mouth, or a quarter of them in all.
     """
-    box = _window(source_mesh, picture.shape, options.region)
     points, width = source_mesh.points[:, :2].astype(np.float64), face_width(source_mesh.points)
+    box = window_around(points, picture.shape, AROUND_HEAD if options.region == "head" else AROUND_FACE)
     cut = slice(box.y0, box.y1), slice(box.x0, box.x1)
     source = picture[cut].astype(np.float32)
     where = backward_map(rendering_mesh, source_mesh, box, options.move_gaze, bend)

@@ -24,16 +24,16 @@ TOUCHED = 0.3  # share of hair around a brow, or off its outer end, from which i
 NARROW, SHORT = 0.0, 0.9  # how far such a brow is grown, in face widths, and how much of its outer part is left to the hair
 
 
-def _upright(points: np.ndarray) -> tuple[np.ndarray, float]:
+def upright(points: np.ndarray) -> tuple[np.ndarray, float]:
     """Unit vector towards the forehead, and the height of the mesh."""
     up = points[10] - points[152]
     height = max(float(np.linalg.norm(up)), 1e-6)
     return up / height, height
 
 
-def _above_brows(points: np.ndarray, box: Box) -> np.ndarray:
+def above_brows(points: np.ndarray, box: Box) -> np.ndarray:
     """0..1 weight of the forehead above the brows, float32 [h, w]."""
-    up, height = _upright(points)
+    up, height = upright(points)
     y, x = np.mgrid[box.y0 : box.y1, box.x0 : box.x1]
     level = float((points[BROWS] @ up).mean())
     rise = x * up[0] + y * up[1] - level
@@ -66,7 +66,7 @@ def hair_share(window: np.ndarray, points: np.ndarray, box: Box) -> np.ndarray:
     float [h, w, 3] 0..255.
     """
     unit = face_width(points)
-    place = np.maximum(_above_brows(points, box), 1 - soft_mask(points, box, "oval", 0.0, 0.04))
+    place = np.maximum(above_brows(points, box), 1 - soft_mask(points, box, "oval", 0.0, 0.04))
     share = between(skin_distance(window, points, box), SOURCE) * place
     certain, _ = label(share > 0.4)
     reaching = np.unique(certain[soft_mask(points, box, "face", 0.0, 0.02) < 0.6])  # a fringe comes from outside
@@ -95,12 +95,12 @@ def without_hair(new: np.ndarray, points: np.ndarray, box: Box) -> tuple[np.ndar
         (float32 [h, w, 3], share that was drawn over [h, w] in 0..1).
     """
     unit = face_width(points)
-    up, height = _upright(points)
+    up, height = upright(points)
     y, x = np.mgrid[box.y0 : box.y1, box.x0 : box.x1]
     level = ((x - points[1, 0]) * up[0] + (y - points[1, 1]) * up[1]) / height
     distance = skin_distance(new, points, box)
     drawn, brows = _brows_in_hair(distance, points, box)
-    high, free = _above_brows(points, box), 1 - features_mask(drawn, box, brows=brows)
+    high, free = above_brows(points, box), 1 - features_mask(drawn, box, brows=brows)
     hair, strands = between(distance, RENDERING) * high * free > 0.3, between(distance, STRANDS)
     if float(strands[_extent(points[BRIDGE], box)].mean()) < GLASSES:  # the arms of glasses come from outside, too
         pieces, _ = label(hair | (strands * np.clip(level / 0.1, 0, 1) * (1 - high) * free > 0.3))
@@ -145,7 +145,7 @@ def _around(points: np.ndarray, margin: float, box: Box) -> tuple[Box, tuple[sli
 
 def _above(points: np.ndarray, x: np.ndarray, y: np.ndarray, line: np.ndarray) -> np.ndarray:
     """Which pixels lie nearer to the forehead than the middle of a line [N, 2] does, bool [h, w]."""
-    up, _ = _upright(points)
+    up, _ = upright(points)
     return x * up[0] + y * up[1] > float((line @ up).mean())
 
 

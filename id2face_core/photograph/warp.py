@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from PIL import Image
 from scipy.spatial import Delaunay
 
+from ..errors import FaceRejectedError
 from ..faces.alignment import similarity, transform_points
 from ..faces.landmarks import OVAL
 from ..faces.types import Mesh
@@ -27,6 +28,7 @@ REACH = 0.18  # how far inwards the oval's pull is felt, in face widths
 RINGS = (1.25, 1.8, 3.0)  # copies of the oval further out carry the map beyond the mesh
 NODES = 56  # the map is evaluated on so many nodes a side; between them it is bilinear
 MAX_GAZE_SHIFT = 0.14  # in widths of the eye
+AROUND_FACE = 0.3  # what of the surroundings is looked at, in face widths beyond the mesh
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,20 @@ def face_width(points: np.ndarray) -> float:
     oval = points[OVAL, :2]
     area = 0.5 * abs(float(np.dot(oval[:, 0], np.roll(oval[:, 1], 1)) - np.dot(oval[:, 1], np.roll(oval[:, 0], 1))))
     return float(np.sqrt(area) * 1.05)
+
+
+def window_around(points: np.ndarray, shape: tuple[int, ...], margin: float = AROUND_FACE) -> Box:
+    """Window around mesh points [468, 2 or 3] and `margin` face widths beyond, within a picture of a shape (H, W, ...).
+
+    Raises FaceRejectedError "outside" when less than 8 pixels a side are left.
+    """
+    reach = face_width(points) * margin
+    low, high = np.floor(points[:, :2].min(axis=0) - reach), np.ceil(points[:, :2].max(axis=0) + reach)
+    x0, y0 = (int(max(0, v)) for v in low)
+    x1, y1 = int(min(shape[1], high[0] + 1)), int(min(shape[0], high[1] + 1))
+    if x1 - x0 < 8 or y1 - y0 < 8:
+        raise FaceRejectedError("outside", "the face lies outside the picture")
+    return Box(x0, y0, x1, y1)
 
 
 def target_points(source: np.ndarray, rendering: np.ndarray) -> np.ndarray:

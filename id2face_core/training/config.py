@@ -206,6 +206,7 @@ class RecomposerConfig:
     rare_every: terms that need whole extra passes are taken on every so many steps, at as many times the weight.
     through: `surrogate` reads recompositions off the style code; `decoder` renders the first `decoder_rows` of a batch and reads
     identity, age and sex off the picture (a GPU's work).
+    groomer_faces: rendered at most, in `groomer_share` of the stage's time, for the groomer, a ridge regression.
     """
 
     share: float = 0.25
@@ -218,6 +219,9 @@ class RecomposerConfig:
     rare_every: int = 4
     through: str = "surrogate"
     decoder_rows: int = 8
+    groomer_faces: int = 10_000
+    groomer_share: float = 0.05
+    groomer_ridge: float = 500.0
     seed: int = 0
 
 
@@ -264,6 +268,7 @@ RUNGS: dict[str, dict[str, Any]] = {
                 "width": 128, "optimisation": {"batch": 64, "steps": 80}, "rounds": 1, "round_faces": 16,
                 "corrected": {"batch": 64, "steps": 20}, "decoder": {"batch": 2, "steps": 2}, "contexts": 16,
             },
+            "groomer_faces": 32,
         },
     },
     # hours on a CPU: the bundled weights

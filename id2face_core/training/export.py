@@ -15,6 +15,7 @@ from ..assets.weights import WEIGHTS
 from ..attributes.networks import BlendshapeNetwork, ExpressionNetwork, PersonNetwork
 from ..diffusion.closed_form import ConditionalMean
 from ..diffusion.denoiser import StyleDenoiser
+from ..diffusion.groomer import StyleGroomer
 from ..diffusion.refiner import StyleRefiner
 from ..diffusion.surrogate import StyleSurrogate
 from ..errors import AssetMissingError
@@ -27,6 +28,7 @@ NETWORKS: dict[str, type[ModelMixin]] = {
     "denoiser": StyleDenoiser,
     "surrogate": StyleSurrogate,
     "refiner": StyleRefiner,
+    "groomer": StyleGroomer,
     "identity_encoder": IdentityEncoder,
     "identity_vae": IdentityVAE,
     "identity_traits": IdentityTraits,

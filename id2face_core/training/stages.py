@@ -4,7 +4,7 @@ synth/ features/ features_real/            synthesize: renderings; what is measu
 attributes/ table/ table_real/             attributes: networks of the attribute vector, then one row a face
 identity_encoder/ identity_vae/            identity
 closed_form/ identity_traits/ surrogate/   prior
-denoiser/ refiner/ asked<round>/           recomposer, which also corrects surrogate/
+denoiser/ refiner/ groomer/ asked<round>/  recomposer, which also corrects surrogate/
 train/<network>/                           state and losses.csv of each network
 """
 
@@ -39,6 +39,7 @@ from .critic import Judge
 from .export import export
 from .features import count_features, measure_pictures, measure_set, read_features
 from .glasses import spread_glasses
+from .groomer import fit_groomer
 from .identity import EncoderTask, agreement
 from .identity_vae import VaeTask, vae_figures
 from .loop import seeded
@@ -378,6 +379,10 @@ def _refine(work: Workshop) -> Figures:
     figures: Figures = {f"refiner_{name}": value for name, value in task.finish().items()}
     work.save(task.refiner.cpu(), "refiner")
     work.save(surrogate.cpu(), "surrogate")
+    if work.world.main:
+        groomer, readable = fit_groomer(work, task)
+        work.save(groomer, "groomer")
+        figures |= readable
     return figures | {"asked_faces": 0 if asked is None else len(asked.codes)}
 
 

@@ -1,0 +1,84 @@
+"""Stage `recomposer`, at its end: the groomer, fitted to renderings of what the refiner asks for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from itertools import count
+
+import torch
+from torch import Tensor
+
+from ..assets import require_folder
+from ..components import NOMINAL_POINTS, WINDOW, WINDOW_ORIGIN
+from ..diffusion.closed_form import ConditionalMean
+from ..diffusion.groomer import StyleGroomer
+from ..diffusion.style_space import expand
+from ..errors import FaceRejectedError
+from ..faces.landmarks import FILES, LandmarkModel, MeshNetwork
+from ..generator.protocol import FaceGenerator
+from ..photograph.coverage import ZONES, coverage
+from .corrections import asked_codes
+from .refiner import RefinerTask
+from .workshop import Figures, Workshop
+
+SEED = 9_000_000  # of the first wishes, beyond those of the rounds of `corrections`
+HELD_OUT = 8  # every so many-th face
+LEAST_FACES = 16
+
+
+@torch.no_grad()
+def measure_coverage(
+    generator: FaceGenerator, mesh: LandmarkModel, draw: Callable[[int], Tensor], batch: int, faces: int, seconds: float
+) -> tuple[Tensor, Tensor]:
+    """Render until there are enough or the time is over, but `LEAST_FACES` in any case.
+
+    Args:
+        draw: number of a batch -> style codes [B, G, D]; batch: how many of these are rendered at once.
+
+    Returns:
+        Codes [N, G, D] and what `photograph.coverage` sees on their renderings [N, Z].
+
+    Raises:
+        FaceRejectedError: none shows a face.
+    """
+    codes, covered, end = list[Tensor](), list[Tensor](), time.monotonic() + seconds
+    for number in count():
+        enough = faces if time.monotonic() < end else min(faces, LEAST_FACES)
+        if len(codes) >= enough or (number >= LEAST_FACES and not codes):
+            break
+        for rows in draw(number).split(batch):
+            images = generator.synthesize(expand(rows), WINDOW, False)
+            pixels = ((images.float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+            for code, picture in zip(rows.float().cpu(), pixels, strict=True):
+                try:
+                    seen = coverage(picture, mesh.fit(picture, NOMINAL_POINTS - WINDOW_ORIGIN).points)
+                except FaceRejectedError:
+                    continue
+                codes.append(code)
+                covered.append(torch.from_numpy(seen))
+    if not codes:
+        raise FaceRejectedError("no_mesh", "no rendering shows a face; train the networks before the groomer for longer")
+    return torch.stack(codes), torch.stack(covered)
+
+
+def fit_groomer(work: Workshop, task: RefinerTask) -> tuple[StyleGroomer, Figures]:
+    """The groomer for what a refiner asks for, and the R^2 of each zone on faces that were held out."""
+    c = work.config.recomposer
+    mesh = MeshNetwork.from_folder(require_folder("landmarks", FILES))
+    batch = max(work.render_batch, 8)
+    codes, covered = measure_coverage(
+        work.load_generator(), mesh, lambda number: asked_codes(task, batch, SEED + number), work.render_batch, c.groomer_faces,
+        work.seconds_for(c.groomer_share),
+    )  # fmt: skip
+    return fitted(codes, covered, ConditionalMean.from_pretrained(work.output / "closed_form"), c.groomer_ridge)
+
+
+def fitted(codes: Tensor, covered: Tensor, mean: ConditionalMean, ridge: float) -> tuple[StyleGroomer, Figures]:
+    """Fitted to rows of which every `HELD_OUT`-th tells how well."""
+    held = torch.arange(len(codes)) % HELD_OUT == 0
+    groomer = StyleGroomer(*codes.shape[1:], covered.shape[1]).fit(codes[~held], covered[~held], mean, ridge)
+    seen = covered[held].sqrt()
+    left = (groomer(codes[held]) - seen).square().mean(dim=0) / (seen - seen.mean(dim=0)).square().mean(dim=0).clamp_min(1e-6)
+    figures: Figures = {f"groomer_r2_{zone}": 1 - float(value) for zone, value in zip(ZONES, left, strict=True)}
+    return groomer, {"groomer_faces": len(codes), **figures}

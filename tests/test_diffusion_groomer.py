@@ -1,0 +1,98 @@
+"""The groomer: what is read off a style code, and the nearest code that shows less of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from id2face_core.diffusion.closed_form import ConditionalMean
+from id2face_core.diffusion.groomer import LEAST, REACH, StyleGroomer
+from id2face_core.diffusion.recomposer import Recomposer
+
+LATENT, ATTRIBUTES, ZONES, SHAPE = 6, 3, 2, (3, 8)
+ALL = torch.ones(ZONES)
+
+
+def _mean() -> ConditionalMean:
+    """Of a residual that is wide in some directions and narrow in others."""
+    mean = ConditionalMean(LATENT + ATTRIBUTES, *SHAPE)
+    deviation = torch.linspace(0.2, 2.0, SHAPE[1])
+    mean.colour.copy_(torch.diag(deviation).expand(3, -1, -1))
+    mean.whiten_map.copy_(torch.diag(1 / deviation).expand(3, -1, -1))
+    return mean
+
+
+def _table(count: int = 3000) -> tuple[torch.Tensor, torch.Tensor]:
+    """Codes of that residual, and shares whose roots are linear in them but for a little noise."""
+    rng = torch.Generator().manual_seed(0)
+    residual = torch.randn(count, *SHAPE, generator=rng)
+    codes = torch.einsum("bgd,gde->bge", residual, _mean().colour)
+    roots = 0.5 + 0.05 * residual[:, 0, :ZONES] + 0.03 * residual[:, 2, 4:5] + 0.005 * torch.randn(count, ZONES, generator=rng)
+    return codes, roots.clamp(0, 1).square()
+
+
+@pytest.fixture(scope="module")
+def groomer() -> StyleGroomer:
+    return StyleGroomer(*SHAPE, ZONES).fit(*_table(), _mean(), ridge=1.0)
+
+
+def _moved(before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
+    """How far in standard deviations of the residual, [B]."""
+    return torch.einsum("bgd,gde->bge", after - before, _mean().whiten_map).flatten(1).norm(dim=1)
+
+
+def test_shares_are_read_off_codes_that_were_not_fitted(groomer: StyleGroomer):
+    codes, shares = _table(4000)
+    assert (groomer(codes[3000:]) - shares[3000:].sqrt()).abs().mean() < 0.006
+
+
+def test_what_is_allowed_stays_bit_for_bit(groomer: StyleGroomer):
+    codes, shares = _table(64)
+    assert torch.equal(groomer.groom(codes, ALL, _mean()), codes)
+    covered = groomer(codes).max(dim=0).values.square() + 1e-3
+    assert torch.equal(groomer.groom(codes, covered, _mean()), codes)
+
+
+def test_a_zone_comes_down_to_what_is_allowed_and_no_further(groomer: StyleGroomer):
+    codes, _ = _table(64)
+    allowed = torch.tensor([0.16, 1.0])
+    groomed = groomer.groom(codes, allowed, _mean())
+    over = groomer(codes)[:, 0] > 0.4
+    assert 32 < int(over.sum())
+    torch.testing.assert_close(groomer(groomed)[over, 0], torch.full((int(over.sum()),), 0.4), atol=2e-3, rtol=0)
+    assert torch.equal(groomed[~over], codes[~over])
+
+
+def test_no_nearer_code_shows_as_little(groomer: StyleGroomer):
+    """Nearest by the residual's covariance: any other step to the same reading is longer."""
+    codes, _ = _table(16)
+    groomed = groomer.groom(codes, torch.tensor([0.09, 0.09]), _mean())
+    rng = torch.Generator().manual_seed(1)
+    slope = torch.einsum("gde,gez->gdz", _mean().colour, groomer.weight).flatten(0, 1)
+    for _ in range(20):
+        aside = torch.randn(slope.shape[0], generator=rng)
+        aside = aside - slope @ torch.linalg.lstsq(slope, aside[:, None]).solution[:, 0]  # changes no reading
+        other = groomed + torch.einsum("gd,gde->ge", 0.3 * aside.view(SHAPE), _mean().colour)
+        torch.testing.assert_close(groomer(other), groomer(groomed), atol=1e-4, rtol=0)
+        assert bool((_moved(codes, other) > _moved(codes, groomed)).all())
+
+
+def test_nothing_is_asked_for_that_no_rendering_shows_and_no_code_leaves_the_range(groomer: StyleGroomer):
+    codes, _ = _table(16)
+    groomed = groomer.groom(codes, torch.zeros(ZONES), _mean())
+    assert torch.equal(groomed, groomer.groom(codes, torch.full((ZONES,), LEAST**2), _mean()))
+    assert float(_moved(codes, groomed).max()) < REACH + 1e-3
+
+
+def test_the_recomposer_grooms_what_is_covered(groomer: StyleGroomer, tmp_path: Path):
+    groomer.save_pretrained(tmp_path)
+    recomposer = Recomposer(_mean(), None, LATENT, groomer=StyleGroomer.from_pretrained(tmp_path))
+    latents, attributes = torch.zeros(4, LATENT), torch.zeros(4, ATTRIBUTES)
+
+    def made(cover: torch.Tensor | None) -> torch.Tensor:
+        return recomposer(latents, attributes, [torch.Generator().manual_seed(3)], cover=cover).codes
+
+    assert torch.equal(made(None), made(ALL))
+    assert bool((groomer(made(torch.tensor([0.1, 0.1]))) < groomer(made(None)) - 0.05).all())

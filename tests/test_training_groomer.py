@@ -1,0 +1,74 @@
+"""The groomer's table: rendered, measured, fitted, and told how well it reads faces that were held out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+
+from id2face_core.diffusion.closed_form import ConditionalMean
+from id2face_core.errors import FaceRejectedError
+from id2face_core.photograph.coverage import ZONES
+from id2face_core.training import groomer as module
+from id2face_core.training.groomer import LEAST_FACES, fitted, measure_coverage
+
+
+class Renderer:
+    """Pictures whose grey is what the code says; counts how often it is asked."""
+
+    calls = 0
+
+    def synthesize(self, styles: torch.Tensor, window: object, full: bool) -> torch.Tensor:
+        self.calls += 1
+        return styles[:, 0, 0].view(-1, 1, 1, 1).expand(-1, 3, 8, 8).clamp(-1, 1)
+
+
+class Mesh:
+    """Fits where the picture is not black."""
+
+    def fit(self, picture: np.ndarray, points5: np.ndarray) -> Mesh:
+        if picture.max() == 0:
+            raise FaceRejectedError("no_mesh", "nothing there")
+        return self
+
+    points = np.zeros((468, 3))
+
+
+@pytest.fixture(autouse=True)
+def grey(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(module, "coverage", lambda picture, points: np.full(len(ZONES), picture.mean() / 255, dtype=np.float32))
+    yield
+
+
+def draw(number: int) -> torch.Tensor:
+    codes = 0.3 * torch.randn(8, 3, 512, generator=torch.Generator().manual_seed(number))
+    codes[0] = -2.0  # black: no face there
+    return codes
+
+
+def test_faces_are_measured_until_there_are_enough_and_failures_are_left_out() -> None:
+    codes, covered = measure_coverage(Renderer(), Mesh(), draw, 4, 20, 60.0)
+    assert codes.shape == (21, 3, 512) and covered.shape == (21, len(ZONES))
+    torch.testing.assert_close(covered[:, 0], (codes[:, 0, 0].clamp(-1, 1) + 1) / 2, atol=3e-3, rtol=0)
+
+
+def test_without_time_there_are_a_few_all_the_same() -> None:
+    assert len(measure_coverage(Renderer(), Mesh(), draw, 8, 1000, 0.0)[0]) == 21 >= LEAST_FACES
+
+
+def test_a_generator_that_draws_no_face_is_an_error_and_not_an_endless_loop() -> None:
+    renderer = Renderer()
+    with pytest.raises(FaceRejectedError, match="no rendering shows a face"):
+        measure_coverage(renderer, Mesh(), lambda number: torch.full((2, 3, 512), -2.0), 2, 100, 0.0)
+    assert renderer.calls == LEAST_FACES
+
+
+def test_what_is_linear_in_the_code_is_read_and_noise_is_not() -> None:
+    rng = torch.Generator().manual_seed(1)
+    codes = torch.randn(4800, 3, 512, generator=rng)
+    shares = torch.stack([(0.5 + 0.05 * codes[:, 0, 0]).square(), *torch.rand(len(ZONES) - 1, 4800, generator=rng)], dim=1)
+    _, figures = fitted(codes, shares, ConditionalMean(9), 100.0)
+    assert figures["groomer_faces"] == 4800
+    assert figures[f"groomer_r2_{ZONES[0]}"] > 0.8 and all(figures[f"groomer_r2_{zone}"] < 0.1 for zone in ZONES[1:])

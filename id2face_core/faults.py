@@ -16,7 +16,19 @@ from torch import Tensor
 from .attributes.vector import group_slice, index
 from .components import Components
 from .errors import FaceRejectedError
-from .stages import Candidates, NewFace, Reading, SourceFace, ask_again, embed, five_points, wished_expression
+from .photograph.coverage import BEARD
+from .stages import (
+    Candidates,
+    NewFace,
+    Reading,
+    SourceFace,
+    ask_again,
+    embed,
+    five_points,
+    misread,
+    wished_cover,
+    wished_expression,
+)
 
 T = TypeVar("T")
 AGE, SEX = index("age"), index("sex")
@@ -27,6 +39,8 @@ POSE_TOLERANCE = 4.0  # degrees
 EXPRESSION_TOLERANCE = 0.03  # mean absolute error of the blendshapes; .1 between two photographs of anybody
 DRAWN_TOLERANCE = 0.12  # of a face: a bare forehead is better than one that was painted bare
 STAINED_TOLERANCE = 0.02  # of the source's bare skin
+SHAVED = (0.8, 0.95)  # square roots of how rough chin and lip are without a beard; 1.2 and 1.4 with a full one
+GROWN_TOLERANCE = 0.25  # of these
 GAIN = 0.8  # of what was missed, how much is asked for in addition
 TOO_SIMILAR = 1e3  # a fault from here on must not leave
 ALIKE = 1e2  # worse than any other error from here on, but it may leave
@@ -79,9 +93,11 @@ def fault(
         return ALIKE * (1 + closeness)
     turned = float((alone.attributes - wanted)[POSE].abs().max())
     pulled = float((shown.expression - wished_expression(source, wanted)).abs().mean())
+    most = wished_cover(source, wanted)[1, BEARD].sqrt()
+    grown = float((alone.cover[BEARD].sqrt() - most.maximum(most.new_tensor(SHAVED))).max())
     errors = [
         turned / POSE_TOLERANCE, pulled / EXPRESSION_TOLERANCE, drawn / DRAWN_TOLERANCE, stained / STAINED_TOLERANCE,
-        max(closeness, 0.0) / LIKENESS_TOLERANCE,
+        max(closeness, 0.0) / LIKENESS_TOLERANCE, max(grown, 0.0) / GROWN_TOLERANCE,
     ]  # fmt: skip
     for trait, tolerance in ((AGE, AGE_TOLERANCE), (SEX, SEX_TOLERANCE)):
         if kept is None or kept[parts.traits.indices.index(trait)]:
@@ -107,12 +123,13 @@ def least_faulty(
     """
     best: tuple[float, T, int] | None = None
     failure = FaceRejectedError("no_mesh", "no rendering shows a face")
-    more = torch.zeros_like(candidates.attributes[0])
+    more, hidden = torch.zeros_like(candidates.attributes[0]), None
     for rank in range(count):
         rank = min(rank, len(candidates.order) - 1)
         asked = candidates.attributes[candidates.order[rank]]
+        one = ask_again(parts, candidates, rank, asked + more, hidden)
         try:
-            wrong, reading, made = attempt(ask_again(parts, candidates, rank, asked + more))
+            wrong, reading, made = attempt(one)
         except FaceRejectedError as error:
             if error.reason == "occluded":  # another face would not change that
                 raise
@@ -122,7 +139,7 @@ def least_faulty(
             best = wrong, made, candidates.order[rank]
         if wrong < 1:
             break
-        more = more + GAIN * (asked - reading.attributes)
+        more, hidden = more + GAIN * (asked - reading.attributes), misread(parts, one, reading)
     if best is None:
         raise failure
     if best[0] >= TOO_SIMILAR:

@@ -33,13 +33,13 @@ class Preset:
     candidates: int
     attempts: int
     temperature: float = 1.75
-    guidance: float = 1.1
+    guidance: float = 1.8
     limit: float = 0.45
 
 
 # The margin makes up for what is kept around the face and for the traits that are kept. The temperature takes weight off both,
 # so that two draws are less alike; beyond 2 the VAE leaves its range. Guidance does the same for what the recomposer makes of
-# them; from 1.3 on faces become harsher. The limit is a little above our encoder's threshold at FAR 1e-3 (.39 there).
+# them. The limit is a little above our encoder's threshold at FAR 1e-3 (.39 there).
 PRESETS: dict[str, Preset] = {
     "fast": Preset(steps=4, region="face", margin=-0.5, candidates=8, attempts=1),
     "balanced": Preset(steps=12, region="face", margin=-0.5, candidates=16, attempts=4),

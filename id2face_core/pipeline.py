@@ -209,7 +209,7 @@ class Anonymizer:
         released = self.parts.traits.release(latents, asked, self._kept(options))
         candidates = draw_candidates(
             self.parts, latents, released, generator, forbidden=source.embedding, margin=preset.limit, guidance=preset.guidance,
-            cover=wished_cover(source, preset.region == "head"), steps=options.steps or preset.steps,
+            cover=wished_cover(source, wanted, preset.region == "head"), steps=options.steps or preset.steps,
             callback=lambda step, x: _stop_if(interrupted),
         ).first(None if person is None else person.choice)  # fmt: skip
         seed, scene = int(torch.randint(2**31, (1,), generator=generator)), scene_of(output, source, faces)

@@ -27,13 +27,14 @@ from .faces.types import Face, Mesh, SoftMask
 from .generator.window import Window
 from .identity.orthogonal import exact, keyed, one_sided
 from .photograph.compose import ComposeOptions, Composite, compose
-from .photograph.coverage import ZONES, coverage
+from .photograph.coverage import BEARD, CHIN_HAIR, ZONES, coverage
 from .photograph.mask import Neighbour
 
 MIN_FACE = 16.0  # pixels between the sides of a box; below, neither mesh nor detector can be trusted
 MAX_YAW, MAX_PITCH = 50.0, 40.0  # degrees; the packaged generator has seen little beyond
-GLASSES, GLASSES_SURE = index("glasses"), 0.95
+GLASSES, GLASSES_SURE, SEX = index("glasses"), 0.95, index("sex")
 PERSON_NONCE = b"person"
+BEARDED = 0.95  # roughness of the chin beside the cheeks from which a beard is sure; shaved ones are at .5, four of 102 above
 STAY = 3  # attempts with the face that a person has had before, before another candidate's turn
 
 
@@ -49,7 +50,7 @@ class SourceFace:
     occluder: SoftMask = field(repr=False)  # hands in front of the face
     person: SoftMask = field(repr=False)
     digest: bytes = field(repr=False)  # of the aligned crop: seeds the face's generator in a run without a key
-    cover: Tensor = field(repr=False)  # [Z], how much of each zone is not plain skin, see photograph.coverage
+    cover: Tensor = field(repr=False)  # [Z], what each zone shows beside skin, see photograph.coverage
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class Candidates:
     """Recompositions of one face, not rendered yet. K rows each; order: positions, best fit first.
 
     attributes: [K, A], what was asked for; residuals: [K, G, 512], the sampled noise, see `Recomposition`; avoid: unit embedding
-    [E] of the face that they replace, or None; guidance: theirs; cover: [Z], see `wished_cover`, or None.
+    [E] of the face that they replace, or None; guidance: theirs; cover: [2, Z], see `wished_cover`, or None.
     """
 
     latents: Tensor = field(repr=False)
@@ -136,11 +137,12 @@ def read_face(parts: Components, picture: np.ndarray, face: Face) -> SourceFace:
 
 @dataclass(frozen=True)
 class Reading:
-    """What is read off a face: attributes [A], blendshapes [52], embedding [E] (unit norm)."""
+    """What is read off a face: attributes [A], blendshapes [52], embedding [E] (unit norm), coverage [Z]."""
 
     attributes: Tensor
     expression: Tensor
     embedding: Tensor
+    cover: Tensor
 
 
 def read_rendering(parts: Components, new: NewFace) -> Reading:
@@ -156,7 +158,7 @@ def read_result(parts: Components, source: SourceFace, picture: np.ndarray) -> R
 def _read(parts: Components, picture: np.ndarray, points5: np.ndarray, mesh: Mesh) -> Reading:
     attributes = torch.from_numpy(parts.extractor.extract(picture, points5, mesh))
     expression = torch.from_numpy(parts.extractor.expression(mesh))
-    return Reading(attributes, expression, embed(parts, picture, points5))
+    return Reading(attributes, expression, embed(parts, picture, points5), torch.from_numpy(coverage(picture, mesh.points)))
 
 
 def wished_expression(source: SourceFace, wanted: Tensor) -> Tensor:
@@ -165,16 +167,21 @@ def wished_expression(source: SourceFace, wanted: Tensor) -> Tensor:
     return (source.expression + change).clamp(0, 1)
 
 
-def wished_cover(source: SourceFace, head: bool = False) -> Tensor:
-    """How much of each zone [Z] of a new face may be covered: as much as the source's, and nothing of the forehead.
+def wished_cover(source: SourceFace, wanted: Tensor, head: bool = False) -> Tensor:
+    """Least and most [2, Z] that the zones of a new face shall show beside skin, see `photograph.coverage`.
 
-    head: the hair is replaced too, so that it may hang wherever it likes.
+    No more than the source's, and nothing on the forehead, where the source's own hair stays; a man's beard as full as the
+    source's. wanted: [A]; head: the hair is replaced too, so that it may hang wherever it likes.
     """
-    cover = source.cover.clone()
-    cover[ZONES.index("forehead")] = float(head)
+    least, most = torch.zeros_like(source.cover), source.cover.clone()
+    most[ZONES.index("forehead")] = float(head)
     if head:
-        cover[ZONES.index("sides")] = 1.0
-    return cover
+        most[ZONES.index("sides")] = 1.0
+    if wanted[SEX] < 0.5 <= source.attributes[SEX]:
+        most[BEARD] = 0.0
+    elif source.cover[CHIN_HAIR] > BEARDED:
+        least[BEARD] = source.cover[BEARD]
+    return torch.stack((least, most))
 
 
 @torch.inference_mode()
@@ -278,7 +285,7 @@ def draw_candidates(
             it, and codes that the surrogate puts above the cosine `margin` to it come last. None: whoever is asked for stays.
         guidance: how much the new faces stand out from an average face of the same traits that replaces this one, see
             `style_space.guide`; 1, or nobody replaced: as they are drawn.
-        cover: [Z], see `wished_cover`; None: nothing is taken off the new faces.
+        cover: [2, Z], see `wished_cover`; None: nothing is taken off the new faces.
         callback: called with (step, noisy residual) after each step; may raise to interrupt.
 
     Raises:
@@ -298,14 +305,26 @@ def draw_candidates(
 
 
 @torch.inference_mode()
-def ask_again(parts: Components, candidates: Candidates, rank: int, attributes: Tensor) -> Candidates:
-    """The candidate of a rank with other attributes [A]: the same identity and the same noise, no new diffusion. One row."""
+def ask_again(
+    parts: Components, candidates: Candidates, rank: int, attributes: Tensor, hidden: Tensor | None = None
+) -> Candidates:
+    """The candidate of a rank with other attributes [A]: the same identity and the same noise, no new diffusion. One row.
+
+    hidden: [Z], what the last rendering showed beyond what was read of its code, see `misread`.
+    """
     i = candidates.order[rank]
     latent, residual, values = candidates.latents[i : i + 1], candidates.residuals[i : i + 1], attributes[None]
     guidance = None if candidates.guidance is None else candidates.guidance.of(slice(i, i + 1))
-    codes = parts.recomposer.complete(residual, latent, values, candidates.avoid, guidance, candidates.cover)
+    codes = parts.recomposer.complete(residual, latent, values, candidates.avoid, guidance, candidates.cover, hidden)
     gates = None if candidates.gates is None else candidates.gates[:, i : i + 1]
     return Candidates(latent, values, residual, expand(codes), codes, gates, (0,), candidates.avoid, guidance, candidates.cover)
+
+
+@torch.inference_mode()
+def misread(parts: Components, candidates: Candidates, reading: Reading) -> Tensor | None:
+    """By how much more [Z] the rendering of the first in order shows than its code said; None where nothing reads codes."""
+    groomer, i = parts.recomposer.groomer, candidates.order[0]
+    return None if groomer is None else groomer.misread(candidates.codes[i : i + 1], reading.cover[None])[0]
 
 
 def render_candidate(parts: Components, candidates: Candidates, rank: int = 0, window: Window | None = None) -> NewFace:

@@ -89,7 +89,7 @@ def recompose_all(
         generator = face_generator(identity)
         candidates = draw_candidates(
             parts, latents, values, generator, forbidden=source.embedding, margin=PRESET.limit, steps=steps,
-            scheduler=scheduler, guidance=guidance, cover=wished_cover(source, extent == EXTENTS[1]), callback=after_step,
+            scheduler=scheduler, guidance=guidance, cover=wished_cover(source, asked, extent == EXTENTS[1]), callback=after_step,
         ).first(choices.get(identity.person or ""))  # fmt: skip
         grain_seed = int(torch.randint(2**31, (1,), generator=generator))
         window = FULL_WINDOW if extent == EXTENTS[1] else None

@@ -8,11 +8,18 @@ import pytest
 import torch
 
 from id2face_core.diffusion.closed_form import ConditionalMean
-from id2face_core.diffusion.groomer import LEAST, REACH, StyleGroomer
+from id2face_core.diffusion.groomer import REACH, StyleGroomer
 from id2face_core.diffusion.recomposer import Recomposer
 
 LATENT, ATTRIBUTES, ZONES, SHAPE = 6, 3, 2, (3, 8)
-ALL = torch.ones(ZONES)
+
+
+def most(*shares: float) -> torch.Tensor:
+    """Limits [2, Z]: nothing is asked for, no more than these is allowed."""
+    return torch.tensor([[0.0] * ZONES, shares])
+
+
+ALL = most(1.0, 1.0)
 
 
 def _mean() -> ConditionalMean:
@@ -52,23 +59,30 @@ def test_what_is_allowed_stays_bit_for_bit(groomer: StyleGroomer):
     codes, shares = _table(64)
     assert torch.equal(groomer.groom(codes, ALL, _mean()), codes)
     covered = groomer(codes).max(dim=0).values.square() + 1e-3
-    assert torch.equal(groomer.groom(codes, covered, _mean()), codes)
+    assert torch.equal(groomer.groom(codes, most(*covered.tolist()), _mean()), codes)
 
 
 def test_a_zone_comes_down_to_what_is_allowed_and_no_further(groomer: StyleGroomer):
     codes, _ = _table(64)
-    allowed = torch.tensor([0.16, 1.0])
-    groomed = groomer.groom(codes, allowed, _mean())
-    over = groomer(codes)[:, 0] > 0.4
-    assert 32 < int(over.sum())
-    torch.testing.assert_close(groomer(groomed)[over, 0], torch.full((int(over.sum()),), 0.4), atol=2e-3, rtol=0)
+    groomed = groomer.groom(codes, most(0.25, 1.0), _mean())
+    over = groomer(codes)[:, 0] > 0.5
+    assert 16 < int(over.sum()) < 48
+    torch.testing.assert_close(groomer(groomed)[over, 0], torch.full((int(over.sum()),), 0.5), atol=2e-3, rtol=0)
     assert torch.equal(groomed[~over], codes[~over])
+
+
+def test_a_zone_comes_up_to_what_is_wished(groomer: StyleGroomer):
+    codes, _ = _table(64)
+    groomed = groomer.groom(codes, torch.tensor([[0.25, 0.0], [1.0, 1.0]]), _mean())
+    shown = groomer(codes)[:, 0]
+    torch.testing.assert_close(groomer(groomed)[:, 0], shown.clamp_min(0.5), atol=2e-3, rtol=0)
+    assert torch.equal(groomed[shown > 0.5], codes[shown > 0.5])
 
 
 def test_no_nearer_code_shows_as_little(groomer: StyleGroomer):
     """Nearest by the residual's covariance: any other step to the same reading is longer."""
     codes, _ = _table(16)
-    groomed = groomer.groom(codes, torch.tensor([0.09, 0.09]), _mean())
+    groomed = groomer.groom(codes, most(0.2, 0.2), _mean())
     rng = torch.Generator().manual_seed(1)
     slope = torch.einsum("gde,gez->gdz", _mean().colour, groomer.weight).flatten(0, 1)
     for _ in range(20):
@@ -81,9 +95,12 @@ def test_no_nearer_code_shows_as_little(groomer: StyleGroomer):
 
 def test_nothing_is_asked_for_that_no_rendering_shows_and_no_code_leaves_the_range(groomer: StyleGroomer):
     codes, _ = _table(16)
-    groomed = groomer.groom(codes, torch.zeros(ZONES), _mean())
-    assert torch.equal(groomed, groomer.groom(codes, torch.full((ZONES,), LEAST**2), _mean()))
-    assert float(_moved(codes, groomed).max()) < REACH + 1e-3
+    plainest, fullest = groomer.range.square().tolist()
+    for far, end in ((most(0.0, 0.0), most(*plainest)), (torch.ones(2, ZONES), torch.tensor([fullest, [1.0] * ZONES]))):
+        groomed = groomer.groom(codes, far, _mean())
+        assert torch.equal(groomed, groomer.groom(codes, end, _mean()))
+        assert float(_moved(codes, groomed).max()) < REACH + 1e-3
+    assert bool((groomer.range[0] < groomer.offset).all()) and bool((groomer.offset < groomer.range[1]).all())
 
 
 def test_the_recomposer_grooms_what_is_covered(groomer: StyleGroomer, tmp_path: Path):
@@ -95,4 +112,4 @@ def test_the_recomposer_grooms_what_is_covered(groomer: StyleGroomer, tmp_path: 
         return recomposer(latents, attributes, [torch.Generator().manual_seed(3)], cover=cover).codes
 
     assert torch.equal(made(None), made(ALL))
-    assert bool((groomer(made(torch.tensor([0.1, 0.1]))) < groomer(made(None)) - 0.05).all())
+    assert bool((groomer(made(most(0.1, 0.1))) < groomer(made(None)) - 0.05).all())

@@ -39,7 +39,9 @@ def test_a_guided_code_is_as_far_from_the_centre_and_turned_away_from_the_averag
     guided = guide(codes, average, 1.7, CENTRE)
     torch.testing.assert_close((guided - CENTRE).norm(dim=-1), (codes - CENTRE).norm(dim=-1))
     before, after = (torch.cosine_similarity(x - CENTRE, average - CENTRE, dim=-1) for x in (codes, guided))
-    assert bool((after < before - 0.1).all())
+    turned = (before - after).mean(dim=0)
+    assert turned[0] > turned[1] > 0.1, "coarse layers say who it is"
+    torch.testing.assert_close(guided[:, 2], codes[:, 2])
 
 
 def test_a_scale_of_one_and_a_code_at_the_centre_stay():

@@ -13,23 +13,29 @@ import torch
 from id2face_core import faults
 from id2face_core.attributes.vector import ATTRIBUTES, BLENDSHAPES, index
 from id2face_core.errors import FaceRejectedError
+from id2face_core.photograph.coverage import CHIN_HAIR, ZONES
 from id2face_core.stages import STAY, Candidates, Reading
 
 NO_SHAPES = torch.zeros(52)
 SOURCE: Any = SimpleNamespace(
-    embedding=torch.tensor([1.0, 0.0]), attributes=torch.zeros(len(ATTRIBUTES)), expression=NO_SHAPES, face=None
+    embedding=torch.tensor([1.0, 0.0]), attributes=torch.zeros(len(ATTRIBUTES)), expression=NO_SHAPES, face=None,
+    cover=torch.full((len(ZONES),), 0.2),
 )  # fmt: skip
-PARTS: Any = SimpleNamespace(traits=SimpleNamespace(indices=[faults.AGE, faults.SEX]))
+PARTS: Any = SimpleNamespace(
+    traits=SimpleNamespace(indices=[faults.AGE, faults.SEX]), recomposer=SimpleNamespace(groomer=None)
+)
 
 
 def unit(cosine: float) -> torch.Tensor:
     return torch.tensor([cosine, math.sqrt(1 - cosine**2)])
 
 
-def reading(cosine: float = 0.0, age: float = 30.0, sex: float = 0.0) -> Reading:
+def reading(cosine: float = 0.0, age: float = 30.0, sex: float = 0.0, chin: float = 0.5) -> Reading:
     attributes = torch.zeros(len(ATTRIBUTES))
     attributes[faults.AGE], attributes[faults.SEX] = age, sex
-    return Reading(attributes, NO_SHAPES, unit(cosine))
+    cover = torch.full((len(ZONES),), 0.2)
+    cover[CHIN_HAIR] = chin
+    return Reading(attributes, NO_SHAPES, unit(cosine), cover)
 
 
 def wrong(alone: Reading, pasted: Reading | None = None, wanted: Reading | None = None, **options: Any) -> float:
@@ -106,6 +112,14 @@ def test_bare_skin_with_a_stain_counts() -> None:
     assert wrong(reading(), reading(), stained=0.01) < 1 < wrong(reading(), reading(), stained=0.03) < faults.ALIKE
 
 
+def test_a_beard_that_the_source_has_not_counts_and_a_lost_one_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert wrong(reading(chin=0.9)) < 1 < wrong(reading(chin=1.3)) < faults.ALIKE
+    bearded = SOURCE.cover.clone()
+    bearded[CHIN_HAIR] = 1.5
+    monkeypatch.setattr(SOURCE, "cover", bearded)
+    assert wrong(reading(chin=1.3)) == wrong(reading()) == 0
+
+
 class Attempts:
     """Answers what it is told to: a fault, or the reason of a rejection. `asked`: (candidate, age asked for)."""
 
@@ -114,7 +128,13 @@ class Attempts:
         self.age = read_age
         wishes = torch.stack([reading(age=40).attributes, reading(age=50).attributes, reading(age=60).attributes])
         self.candidates: Any = SimpleNamespace(order=(2, 0, 1), attributes=wishes)
-        monkeypatch.setattr(faults, "ask_again", lambda parts, candidates, rank, asked: (candidates.order[rank], asked))
+        monkeypatch.setattr(faults, "ask_again", self.ask_again)
+        monkeypatch.setattr(faults, "misread", lambda parts, one, reading: torch.tensor(float(one[0])))
+        self.told = list[float | None]()  # what each attempt was told that the one before had misread
+
+    def ask_again(self, parts: Any, candidates: Any, rank: int, asked: torch.Tensor, hidden: torch.Tensor | None) -> Any:
+        self.told.append(None if hidden is None else float(hidden))
+        return candidates.order[rank], asked
 
     def __call__(self, one: Any) -> tuple[float, Reading, int]:
         position, asked = one
@@ -127,6 +147,12 @@ class Attempts:
     def run(self, count: int) -> tuple[int, int]:
         """Number of the rendering that is taken, and its candidate."""
         return faults.least_faulty(PARTS, self.candidates, self, count)
+
+
+def test_what_the_reader_of_codes_misread_is_told_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    attempts = Attempts(monkeypatch, [3.0, "no_mesh", 2.0, 0.5])
+    attempts.run(4)
+    assert attempts.told == [None, 2.0, 2.0, 1.0], "a failed attempt tells nothing"
 
 
 def test_the_first_faultless_rendering_is_taken_else_the_best(monkeypatch: pytest.MonkeyPatch) -> None:

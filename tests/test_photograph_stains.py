@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from id2face_core.errors import FaceRejectedError
-from id2face_core.photograph.coverage import ZONES, coverage
+from id2face_core.photograph.coverage import CHIN_HAIR, ZONES, coverage
 from id2face_core.photograph.stains import BareSkin
 
 from .test_photograph_compose import make_mesh
@@ -65,10 +65,22 @@ def test_a_fringe_that_the_source_keeps_does_not_count() -> None:
 def test_each_zone_is_told_from_the_others() -> None:
     clean = coverage(face(), MESH)
     assert clean.shape == (len(ZONES),) and clean.max() < 0.01
-    for i, zone in enumerate(ZONES):
-        seen = coverage(face(zone), MESH)
-        assert seen.argmax() == i, zone
+    for i, zone in enumerate(BOXES):
+        seen = coverage(face(zone), MESH)[:CHIN_HAIR]
+        assert zone == ZONES[i] and seen.argmax() == i
         assert seen[i] > 0.05 > np.delete(seen, i).max(), zone
+
+
+def test_a_beard_is_told_by_its_roughness_and_a_shadow_is_none() -> None:
+    rng, level = np.random.default_rng(0), np.arange(SIZE)[:, None, None]
+    grain = face() + 3 * rng.standard_normal((SIZE, SIZE, 1))
+    stubble = 25 * rng.standard_normal((SIZE, SIZE, 1))
+
+    def read(picture: np.ndarray) -> float:
+        return float(coverage(np.clip(picture, 0, 255).astype(np.uint8), MESH)[CHIN_HAIR])
+
+    shaved, shadow = read(grain), read(grain * np.where(level > 150, 0.7, 1.0))
+    assert max(shaved, shadow) < 1 and read(grain + stubble * (level > 150)) > 2
 
 
 def test_a_face_outside_of_the_picture_is_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,11 @@ import torch
 
 from id2face_core import pipeline, stages
 from id2face_core.attributes.edit import kept_traits
+from id2face_core.attributes.vector import index
 from id2face_core.errors import ConfigError, FaceRejectedError, Interrupted, ShapeError
 from id2face_core.identity.orthogonal import keyed_back, outside
 from id2face_core.options import AnonymizeOptions
+from id2face_core.photograph.coverage import BEARD, CHIN_HAIR, ZONES
 from id2face_core.pictures import read_picture
 from id2face_core.pipeline import Anonymizer
 
@@ -82,6 +85,50 @@ def test_a_candidate_that_is_asked_for_again_is_the_same_face(anonymizer: Anonym
     for rank in range(2):
         again = stages.ask_again(parts, guided, rank, source.attributes)
         torch.testing.assert_close(again.codes[0], guided.codes[guided.order[rank]], atol=1e-4, rtol=1e-4)
+
+
+@torch.inference_mode()
+def test_what_is_asked_to_be_bare_is_barer_once_rendered_and_the_same_person(anonymizer: Anonymizer, photo: np.ndarray) -> None:
+    parts, rows = anonymizer.parts, 3
+    source = stages.read_face(parts, photo, parts.detector.detect(photo)[0])
+    latents = stages.sample_identity(parts, source.attributes, torch.Generator().manual_seed(0), source=source, count=rows)
+
+    def rendered(cover: torch.Tensor | None) -> tuple[stages.Candidates, list[stages.Reading]]:
+        noise = torch.Generator().manual_seed(1)
+        drawn = stages.draw_candidates(parts, latents, source.attributes, noise, forbidden=source.embedding, steps=2, cover=cover)
+        inverse = [drawn.order.index(i) for i in range(rows)]
+        return drawn, [stages.read_rendering(parts, stages.render_candidate(parts, drawn, rank)) for rank in inverse]
+
+    bare = torch.zeros(2, len(ZONES))
+    (_, before), (drawn, after) = rendered(None), rendered(bare)
+    forehead = ZONES.index("forehead")
+    shown = torch.stack([torch.stack([r.cover for r in readings]).mean(dim=0) for readings in (before, after)])
+    assert shown[1, forehead] < 0.6 * shown[0, forehead] and shown[1].sum() < shown[0].sum()
+    assert min(float(a.embedding @ b.embedding) for a, b in zip(before, after, strict=True)) > 0.75
+    # what a rendering still shows is told to the next, which therefore shows less
+    first = drawn.order[0]
+    hidden = stages.misread(parts, drawn, after[first])
+    assert hidden is not None
+    again = stages.ask_again(parts, drawn, 0, source.attributes, hidden)
+    told = parts.recomposer.groomer(again.codes)[0] - parts.recomposer.groomer(drawn.codes[first][None])[0]
+    assert bool((told[hidden > 0.02] < 0).all())
+
+
+def test_a_beard_is_kept_but_not_by_whoever_becomes_a_woman(anonymizer: Anonymizer, photo: np.ndarray) -> None:
+    face = stages.read_face(anonymizer.parts, photo, anonymizer.parts.detector.detect(photo)[0])
+    assert face.cover[CHIN_HAIR] < stages.BEARDED, "she has none"
+    assert stages.wished_cover(face, face.attributes)[0].max() == 0
+    man, woman = face.attributes.clone(), face.attributes.clone()
+    man[index("sex")], woman[index("sex")] = 1.0, 0.0
+    cover = torch.full_like(face.cover, 0.3)
+    cover[BEARD] = torch.tensor([1.4, 1.9])
+    bearded = replace(face, attributes=man, cover=cover)
+    least, most = stages.wished_cover(bearded, man)
+    assert torch.equal(least[BEARD], cover[BEARD]) and torch.equal(most[BEARD], cover[BEARD])
+    assert most[ZONES.index("forehead")] == 0 and most[ZONES.index("cheeks")] == cover[0]
+    least, most = stages.wished_cover(bearded, woman)
+    assert least.max() == 0 and most[BEARD].max() == 0
+    assert stages.wished_cover(bearded, man, head=True)[1, ZONES.index("forehead")] == 1
 
 
 @pytest.mark.parametrize("policy", ["fill", "blur", "withhold"])

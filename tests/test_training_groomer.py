@@ -12,7 +12,7 @@ from id2face_core.diffusion.closed_form import ConditionalMean
 from id2face_core.errors import FaceRejectedError
 from id2face_core.photograph.coverage import ZONES
 from id2face_core.training import groomer as module
-from id2face_core.training.groomer import LEAST_FACES, fitted, measure_coverage
+from id2face_core.training.groomer import LEAST_FACES, fitted, groomed_at_random, measure_coverage
 
 
 class Renderer:
@@ -72,3 +72,15 @@ def test_what_is_linear_in_the_code_is_read_and_noise_is_not() -> None:
     _, figures = fitted(codes, shares, ConditionalMean(9), 100.0)
     assert figures["groomer_faces"] == 4800
     assert figures[f"groomer_r2_{ZONES[0]}"] > 0.8 and all(figures[f"groomer_r2_{zone}"] < 0.1 for zone in ZONES[1:])
+
+
+def test_codes_are_groomed_each_in_its_own_way_down_to_below_the_plainest() -> None:
+    rng, mean = torch.Generator().manual_seed(2), ConditionalMean(9)
+    codes = torch.randn(4800, 3, 512, generator=rng)
+    shares = (0.5 + 0.05 * codes[:, 0, : len(ZONES)]).square()
+    groomer, _ = fitted(codes, shares, mean, 100.0)
+    groomed = groomed_at_random(groomer, codes[:200], mean, torch.Generator().manual_seed(3))
+    before, after = groomer(codes[:200]), groomer(groomed)
+    assert bool((after <= before + 1e-3).all()), "nothing is put on"
+    assert 0.1 < float((after > before - 1e-3).float().mean()) < 0.7, "some zones stay"
+    assert bool((after.min(dim=0).values < groomer.range[0] - 0.05).all())

@@ -1,9 +1,9 @@
 """Takes off a style code what the paste cannot use: hair on the forehead, a beard that the source has not, hard shadows.
 
-How much of each zone of a rendering is covered, see `photograph.coverage`, is about linear in the style code. A code that shall
-show less of it is moved to the nearest one, by the measure of the residual's own Gaussian (`ConditionalMean`): that is the
-conditional mean given the lower reading, in closed form, as linear edits of arXiv 2005.09635 are, with the covariance of what
-identity and attributes leave open in place of the unit matrix. So both hardly change.
+What a rendering shows beside skin, see `photograph.coverage`, is about linear in the style code. A code that shall show less of
+it is moved to the nearest one, by the measure of the residual's own Gaussian (`ConditionalMean`): that is the conditional mean
+given the other reading, in closed form, as linear edits of arXiv 2005.09635 are, with the covariance of what identity and
+attributes leave open in place of the unit matrix. So both hardly change.
 """
 
 from __future__ import annotations
@@ -15,29 +15,35 @@ from torch import Tensor
 
 from .closed_form import ConditionalMean
 
-LEAST = 0.15  # root of the share below which nothing is asked for
+PLAINEST, FULLEST = 0.03, 0.97  # quantiles of what was measured; nothing beyond them is asked for
 RIDGE = 1e-4  # of a reader's own power: zones that are read by nearly the same direction
 REACH = 6.0  # standard deviations of the residual, at most
 
 
 class StyleGroomer(ModelMixin, ConfigMixin):
-    """Linear readers of coverage: style codes [B, G, D] -> square roots of shares [B, Z]."""
+    """Linear readers of coverage: style codes [B, G, D] -> its square roots [B, Z]."""
 
     @register_to_config
-    def __init__(self, num_groups: int = 3, style_dim: int = 512, zones: int = 4) -> None:
+    def __init__(self, num_groups: int = 3, style_dim: int = 512, zones: int = 6) -> None:
         super().__init__()
         self.register_buffer("centre", torch.zeros(num_groups, style_dim))
         self.register_buffer("weight", torch.zeros(num_groups, style_dim, zones))
         self.register_buffer("offset", torch.zeros(zones))
+        self.register_buffer("range", torch.tensor([[0.0], [1e3]]).repeat(1, zones))  # roots: plainest and fullest
 
     def forward(self, codes: Tensor) -> Tensor:
         return torch.einsum("bgd,gdz->bz", codes - self.centre, self.weight) + self.offset
 
+    def misread(self, codes: Tensor, coverage: Tensor) -> Tensor:
+        """By how much more than is read of codes [B, G, D] their renderings show, whose coverage is [B, Z]: roots [B, Z]."""
+        return coverage.clamp_min(0).sqrt() - self(codes)
+
     @torch.no_grad()
     def fit(self, codes: Tensor, coverage: Tensor, mean: ConditionalMean, ridge: float = 500.0) -> StyleGroomer:
-        """Ridge regression in the whitened space of a residual: codes [N, G, D], coverage [N, Z] in 0..1."""
+        """Ridge regression in the whitened space of a residual: codes [N, G, D], coverage [N, Z]."""
         self.centre.copy_(codes.mean(dim=0))
         roots = coverage.clamp_min(0).sqrt().double()
+        self.range.copy_(roots.quantile(torch.tensor([PLAINEST, FULLEST], dtype=roots.dtype), dim=0))
         self.offset.copy_(roots.mean(dim=0))
         white = mean.whiten_map.double()
         x = torch.einsum("bgd,gde->bge", (codes - codes.mean(dim=0)).double(), white).flatten(1)
@@ -46,13 +52,19 @@ class StyleGroomer(ModelMixin, ConfigMixin):
         self.weight.copy_(torch.einsum("gde,gez->gdz", white, slope.view(*codes.shape[1:], -1)))
         return self
 
-    def groom(self, codes: Tensor, allowed: Tensor, mean: ConditionalMean) -> Tensor:
-        """Codes [K, G, D] that show no more than `allowed` [Z] in 0..1 of each zone covered; 1 allows everything."""
-        excess = (self(codes) - allowed.clamp_min(0).sqrt().clamp_min(LEAST)).clamp_min(0)  # [K, Z]
+    def groom(self, codes: Tensor, limits: Tensor, mean: ConditionalMean, hidden: Tensor | None = None) -> Tensor:
+        """Codes [K, G, D] whose coverage lies between limits [2, Z], least and most.
+
+        hidden: [Z], by how much more a rendering of such a code showed than was read, see `misread`.
+        """
+        low, high = limits.clamp_min(0).sqrt().to(codes)
+        low, high = low.minimum(self.range[1]), high.maximum(self.range[0])
+        shown = self(codes) if hidden is None else self(codes) + hidden
+        change = shown.clamp(low.minimum(high), high) - shown  # [K, Z]
         slope = torch.einsum("gde,gez->gdz", mean.colour, self.weight).flatten(0, 1)  # by whitened residuals
-        active = (excess > 0).to(codes)
+        active = (change != 0).to(codes)
         gram = active[:, :, None] * (slope.mT @ slope) * active[:, None]
         gram = gram + torch.diag_embed(1 - active) + RIDGE * torch.diag_embed(gram.diagonal(dim1=1, dim2=2))
-        step = torch.linalg.solve(gram, excess) @ slope.mT
+        step = torch.linalg.solve(gram, change) @ slope.mT
         step = step * (REACH / step.norm(dim=1, keepdim=True).clamp_min(REACH))
-        return codes - torch.einsum("bgd,gde->bge", step.view_as(codes), mean.colour)
+        return codes + torch.einsum("bgd,gde->bge", step.view_as(codes), mean.colour)

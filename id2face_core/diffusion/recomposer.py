@@ -123,7 +123,7 @@ class Recomposer:
             spread: the residual is scaled by it (truncation towards the mean: fewer odd faces, less variety).
             avoid: unit embedding [E] of the face that is replaced, the same for all rows.
             guidance: of B * K rows; None: none.
-            cover: [Z], how much of each zone of the faces may be covered, see `StyleGroomer.groom`; None: whatever is.
+            cover: [2, Z], least and most of what the zones of the faces show beside skin, see `StyleGroomer`; None: whatever.
 
         Raises:
             ShapeError: latents, attributes and generators do not belong together.
@@ -150,28 +150,29 @@ class Recomposer:
 
     def complete(
         self, residual: Tensor, latents: Tensor, attributes: Tensor, avoid: Tensor | None = None,
-        guidance: Guidance | None = None, cover: Tensor | None = None,
+        guidance: Guidance | None = None, cover: Tensor | None = None, hidden: Tensor | None = None,
     ) -> Tensor:  # fmt: skip
         """Sampled residuals [K, G, D] with their conditions -> style codes [K, G, D], refined where there is a refinement.
 
         avoid: unit embedding [E] of the face that is replaced. guidance: of these K rows. cover: see `__call__`.
+        hidden: [Z], what the last rendering showed beyond what was read of its code, see `StyleGroomer.misread`.
         """
-        codes = self._code(residual, latents, attributes, avoid, cover)
+
+        def groomed(codes: Tensor) -> Tensor:
+            return codes if cover is None or self.groomer is None else self.groomer.groom(codes, cover, self.mean, hidden)
+
+        codes = self._code(residual, latents, attributes, avoid, groomed)
         if guidance is not None:
-            average = self._code(residual, guidance.average, attributes, avoid, cover)
+            average = self._code(residual, guidance.average, attributes, avoid, groomed)
             codes = guide(codes, average, guidance.scale, self.mean.offset)
-        return self._groomed(codes, cover)
+        return groomed(codes)
 
     def _code(
-        self, residual: Tensor, latents: Tensor, attributes: Tensor, avoid: Tensor | None, cover: Tensor | None
+        self, residual: Tensor, latents: Tensor, attributes: Tensor, avoid: Tensor | None, groomed: Callable[[Tensor], Tensor]
     ) -> Tensor:
-        """Groomed before it is refined, so that the refiner makes up for what that costs."""
+        """Groomed before it is refined too, so that the refiner makes up for what that costs."""
         standard = self.mean.standardise(torch.cat((latents, attributes), dim=1))
         if self.refinement is None:
             return self.mean.unwhiten(residual, standard)
-        if cover is not None:
-            residual = self.mean.whiten(self._groomed(self.mean.unwhiten(residual, standard), cover), standard)
+        residual = self.mean.whiten(groomed(self.mean.unwhiten(residual, standard)), standard)
         return self.mean.unwhiten(self.refinement(residual, standard, latents, attributes, self.mean, avoid), standard)
-
-    def _groomed(self, codes: Tensor, cover: Tensor | None) -> Tensor:
-        return codes if cover is None or self.groomer is None else self.groomer.groom(codes, cover, self.mean)

@@ -9,6 +9,7 @@ from ..errors import ShapeError
 
 GROUPS = (7, 6, 10)  # style inputs of the stem and two blocks, of two blocks, of the rest with the picture layer
 GROUP_NAMES = ("coarse", "middle", "fine")
+GUIDED = (1.0, 0.4, 0.0)  # share of a guidance that each gets: coarse layers say who it is, fine ones would only become harsher
 
 
 def expand(codes: Tensor, groups: tuple[int, ...] = GROUPS) -> Tensor:
@@ -26,9 +27,9 @@ def guide(codes: Tensor, average: Tensor, scale: float, centre: Tensor) -> Tenso
 
     Args:
         codes, average: [K, G, D], where average are those that would be had for an average identity.
-        scale: 1 changes nothing.
+        scale: of the coarse layers, the others get their share (`GUIDED`); 1 changes nothing.
         centre: [G, D], from which the distances count, group by group.
     """
-    guided = codes + (scale - 1) * (codes - average)
+    guided = codes + (scale - 1) * codes.new_tensor(GUIDED)[:, None] * (codes - average)
     radius, grown = ((x - centre).norm(dim=-1, keepdim=True) for x in (codes, guided))
     return centre + (guided - centre) * (radius / grown.clamp_min(1e-6))

@@ -1,36 +1,59 @@
-"""How much of a face is not plain skin: hair on the forehead, a beard, strands, hard shadows."""
+"""How much of a face is not plain skin: hair on the forehead, hard shadows, strands, a beard."""
 
 from __future__ import annotations
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 
+from ..colour import rgb_to_lab
+from ..resampling import reduce
 from .hair import RENDERING, above_brows, between, skin_distance, upright
-from .mask import features_mask, mouth_mask, soft_mask
+from .mask import LIPS, features_mask, mouth_mask, soft_mask
 from .stains import STAIN
-from .warp import face_width, window_around
+from .warp import Box, face_width, window_around
 
-ZONES = ("forehead", "jaw", "sides", "cheeks")
-SIDES = 0.3  # of the face's width from the middle, where the sides begin
+ZONES = ("forehead", "jaw", "sides", "cheeks", "chin_hair", "lip_hair")
+CHIN_HAIR, LIP_HAIR = BEARD = [ZONES.index("chin_hair"), ZONES.index("lip_hair")]
+SIDES, PHILTRUM, CHEEK = 0.3, 0.2, 0.12  # of the face's width from the middle: where sides begin, upper lip ends, cheek begins
 NOSE, FADE = 1, 0.05  # point of its tip, below which the jaw begins; in heights of the mesh
+WORK = 200  # pixels across a face: renderings have about as many, and roughness is compared with theirs
+FINE = 0.012  # face widths: what is finer is texture
+SMOOTH = 0.5  # of L, added to the cheek's texture: noise that every picture has
 
 
 def coverage(picture: np.ndarray, mesh: np.ndarray) -> np.ndarray:
-    """Share of each of `ZONES` that is far from the colour of the skin, float32 [4] in 0..1; brows, eyes, lips left out.
+    """What each of `ZONES` shows beside skin, float32 [6]; brows, eyes and lips left out.
+
+    Of the first four the share that is far from the colour of the skin, 0..1; of a beard on the chin and on the upper lip how
+    much rougher these are than the cheeks (about .5 and .8 when shaved, above 1 and 1.5 with a beard). The colour does not tell
+    a beard: shadows are as dark, and grey hair is as light as skin.
 
     picture: uint8 [H, W, 3]; mesh: [468, 2 or 3] in it. Raises FaceRejectedError "outside".
     """
-    points = mesh[:, :2].astype(np.float64)
-    box, (up, height) = window_around(points, picture.shape), upright(points)
-    distance = skin_distance(picture[box.y0 : box.y1, box.x0 : box.x1].astype(np.float32), points, box)
+    box, factor = window_around(mesh, picture.shape), max(1, int(face_width(mesh) / WORK))
+    window = reduce(picture[box.y0 : box.y1, box.x0 : box.x1].astype(np.float32), factor)
+    points = (mesh[:, :2].astype(np.float64) - box.origin + 0.5) / factor - 0.5
+    box, (up, height), width = Box(0, 0, *window.shape[1::-1]), upright(points), face_width(points)
     y, x = np.mgrid[box.y0 : box.y1, box.x0 : box.x1]
     x, y = x - points[NOSE, 0], y - points[NOSE, 1]
-    low = np.clip(-(x * up[0] + y * up[1]) / (FADE * height), 0, 1)
-    aside = np.abs(y * up[0] - x * up[1]) > SIDES * face_width(points)
-    high, oval = above_brows(points, box), soft_mask(points, box, "oval", 0.02, 0.03)
+    level, aside = (x * up[0] + y * up[1]) / height, np.abs(y * up[0] - x * up[1]) / width
+    lips = float(((points[LIPS] - points[NOSE]) @ up).mean() / height)
+    high, low = above_brows(points, box), np.clip(-level / FADE, 0, 1)
+    oval = soft_mask(points, box, "oval", 0.02, 0.03)
     skin = oval * (1 - features_mask(points, box, 0.02))
-    middle, covered = (1 - high) * (1 - low) * skin, between(distance, STAIN)
-    zones = (
-        (high * skin, between(distance, RENDERING)), (low * oval * (1 - mouth_mask(points, box, 0.0, 0.02)), covered),
-        (middle * aside, covered), (middle * ~aside, covered),
-    )  # fmt: skip
-    return np.array([(share * zone).sum() / max(float(zone.sum()), 1.0) for zone, share in zones], dtype=np.float32)
+    middle, jaw = (1 - high) * (1 - low) * skin, low * oval * (1 - mouth_mask(points, box, 0.01, 0.02))
+    distance = skin_distance(window, points, box)
+    far = between(distance, STAIN)
+    shares = [
+        _mean(between(distance, RENDERING), high * skin), _mean(far, jaw),
+        _mean(far, middle * (aside > SIDES)), _mean(far, middle * (aside <= SIDES)),
+    ]  # fmt: skip
+    light = rgb_to_lab(window)[..., 0]
+    texture = np.abs(light - gaussian_filter(light, FINE * width))
+    plain = SMOOTH + _mean(texture, oval * (1 - low) * (level < CHEEK) * (aside > CHEEK) * (aside < SIDES))
+    chin, lip = jaw * (level < lips), jaw * (level >= lips) * (aside < PHILTRUM)
+    return np.array([*shares, *(_mean(texture, zone) / plain for zone in (chin, lip))], dtype=np.float32)
+
+
+def _mean(values: np.ndarray, weight: np.ndarray) -> float:
+    return float((values * weight).sum() / max(float(weight.sum()), 1.0))

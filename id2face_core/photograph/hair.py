@@ -13,6 +13,8 @@ from .warp import Box, face_width
 
 WORK = 120  # pixels across a face in which hair is told from skin
 CHEEKS = [50, 280, 205, 425, 9, 151]  # skin in almost every picture
+FOREHEAD, SAME_SKIN = [9, 151, 108, 337], 14.0  # its middle; Lab distance from the cheeks up to which that is skin, too
+WEIGHTS = np.array([0.8, 1.0, 1.0], dtype=np.float32)  # of L, a, b in a distance
 SOURCE = (15.0, 28.0)  # Lab distance from the skin where hair begins and is certain
 RENDERING = (6.0, 12.0)  # a strand too many taken out costs nothing there
 STRANDS = (16.0, 26.0)  # below the brows, where shadows are darker
@@ -41,16 +43,30 @@ def above_brows(points: np.ndarray, box: Box) -> np.ndarray:
 
 
 def skin_distance(window: np.ndarray, points: np.ndarray, box: Box) -> np.ndarray:
-    """Lab distance from the colour of cheeks and brow ridge, float32 [h, w]. window: [h, w, 3] 0..255."""
+    """Lab distance from the colour of the skin, float32 [h, w]: that of cheeks and brow ridge, or the forehead's own.
+
+    A forehead is often paler, or lit from above. window: [h, w, 3] 0..255.
+    """
     unit = face_width(points)
     factor = max(1, min(int(unit / WORK), min(box.shape) // 4))  # large faces need no finer look
     small = reduce(window, factor)
     height, width = small.shape[:2]
-    places = (points[CHEEKS] - box.origin + 0.5) / factor - 0.5
-    cheeks = np.clip(np.rint(places), 0, (width - 1, height - 1)).astype(int)
     lab = rgb_to_lab(smooth(small, max(0.6, 0.008 * unit / factor)))
-    skin = np.median(lab[cheeks[:, 1], cheeks[:, 0]], axis=0)
-    distance = np.linalg.norm((lab - skin) * np.array([0.8, 1.0, 1.0], dtype=np.float32), axis=-1)
+
+    def colour(where: list[int]) -> np.ndarray:
+        places = (points[where] - box.origin + 0.5) / factor - 0.5
+        x, y = np.clip(np.rint(places), 0, (width - 1, height - 1)).astype(int).T
+        middle: np.ndarray = np.median(lab[y, x], axis=0)
+        return middle
+
+    def away(skin: np.ndarray) -> np.ndarray:
+        distance: np.ndarray = np.linalg.norm((lab - skin) * WEIGHTS, axis=-1)
+        return distance
+
+    skin, forehead = colour(CHEEKS), colour(FOREHEAD)
+    distance = away(skin)
+    if np.linalg.norm((forehead - skin) * WEIGHTS) < SAME_SKIN:  # else a fringe hangs over it
+        distance = np.minimum(distance, away(forehead))
     return enlarge(distance, factor, box.shape)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from itertools import count
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from ..assets import require_folder
 from ..components import NOMINAL_POINTS, WINDOW, WINDOW_ORIGIN
@@ -22,7 +22,9 @@ from .corrections import asked_codes
 from .refiner import RefinerTask
 from .workshop import Figures, Workshop
 
-SEED = 9_000_000  # of the first wishes, beyond those of the rounds of `corrections`
+SEED, ROUND = 9_000_000, 500_000  # of the first wishes, beyond those of the rounds of `corrections`
+UNTOUCHED = 0.25  # share of zones that are left as they are
+BEYOND = 0.3  # square roots of coverage
 HELD_OUT = 8  # every so many-th face
 LEAST_FACES = 16
 
@@ -63,15 +65,40 @@ def measure_coverage(
 
 
 def fit_groomer(work: Workshop, task: RefinerTask) -> tuple[StyleGroomer, Figures]:
-    """The groomer for what a refiner asks for, and the R^2 of each zone on faces that were held out."""
+    """The groomer for what a refiner asks for, and the R^2 of each zone on faces that were held out.
+
+    Fitted twice: to what is asked for, then to that and to what the first one made of as much again. A reader that has seen no
+    groomed code is wrong about them: of roughness on groomed chins it explained nothing (R^2 -.46, then .73).
+    """
     c = work.config.recomposer
     mesh = MeshNetwork.from_folder(require_folder("landmarks", FILES))
-    batch = max(work.render_batch, 8)
-    codes, covered = measure_coverage(
-        work.load_generator(), mesh, lambda number: asked_codes(task, batch, SEED + number), work.render_batch, c.groomer_faces,
-        work.seconds_for(c.groomer_share),
-    )  # fmt: skip
-    return fitted(codes, covered, ConditionalMean.from_pretrained(work.output / "closed_form"), c.groomer_ridge)
+    mean = ConditionalMean.from_pretrained(work.output / "closed_form")
+    generator, batch, rounds = work.load_generator(), max(work.render_batch, 8), list[tuple[Tensor, Tensor]]()
+    groomer: StyleGroomer | None = None
+    for number in range(2):
+
+        def draw(step: int, first: int = SEED + number * ROUND, groomer: StyleGroomer | None = groomer) -> Tensor:
+            codes = asked_codes(task, batch, first + step)
+            return codes if groomer is None else groomed_at_random(groomer, codes, mean, Generator().manual_seed(first + step))
+
+        faces, seconds = c.groomer_faces // 2, work.seconds_for(c.groomer_share / 2)
+        rounds.append(measure_coverage(generator, mesh, draw, work.render_batch, faces, seconds))
+        codes, covered = (torch.cat(rows) for rows in zip(*rounds, strict=True))
+        groomer, figures = fitted(codes, covered, mean, c.groomer_ridge)
+    assert groomer is not None
+    return groomer, figures
+
+
+def groomed_at_random(groomer: StyleGroomer, codes: Tensor, mean: ConditionalMean, rng: Generator) -> Tensor:
+    """Codes [B, G, D], each with limits of its own, from what most show down to a little less than the plainest does."""
+    made = []
+    for row in codes:
+        share, free = torch.rand(groomer.offset.shape, generator=rng), torch.rand(groomer.offset.shape, generator=rng) < UNTOUCHED
+        least = groomer.range[0] - BEYOND * torch.rand((), generator=rng)
+        most = torch.where(free, groomer.range[1], least + share * (groomer.offset - least)).clamp_min(0)
+        hidden = (groomer.range[0] - most).clamp_min(0)  # no limit is below the range: what it misread is
+        made.append(groomer.groom(row[None], torch.stack((torch.zeros_like(most), most.square())), mean, hidden))
+    return torch.cat(made)
 
 
 def fitted(codes: Tensor, covered: Tensor, mean: ConditionalMean, ridge: float) -> tuple[StyleGroomer, Figures]:

@@ -16,7 +16,7 @@ from torch import Tensor
 from .attributes.vector import group_slice, index
 from .components import Components
 from .errors import FaceRejectedError
-from .photograph.coverage import BEARD
+from .photograph.coverage import BEARD, GLASSES
 from .stages import (
     Candidates,
     NewFace,
@@ -31,7 +31,7 @@ from .stages import (
 )
 
 T = TypeVar("T")
-AGE, SEX = index("age"), index("sex")
+AGE, SEX, WEARS = index("age"), index("sex"), index("glasses")
 POSE = group_slice("pose")
 AGE_TOLERANCE = 8.0  # years
 SEX_TOLERANCE = 0.5  # sex is 0 to 1: beyond the tolerance it reads as the other one
@@ -41,6 +41,7 @@ DRAWN_TOLERANCE = 0.12  # of a face: a bare forehead is better than one that was
 STAINED_TOLERANCE = 0.02  # of the source's bare skin
 SHAVED = (0.8, 0.95)  # square roots of how rough chin and lip are without a beard; 1.2 and 1.4 with a full one
 GROWN_TOLERANCE = 0.25  # of these
+BARE_BRIDGE, RIM, RIM_TOLERANCE = 0.75, 1.1, 0.25  # square roots of the edges of glasses: none, plain ones, what may be missed
 GAIN = 0.8  # of what was missed, how much is asked for in addition
 TOO_SIMILAR = 1e3  # a fault from here on must not leave
 ALIKE = 1e2  # worse than any other error from here on, but it may leave
@@ -95,9 +96,12 @@ def fault(
     pulled = float((shown.expression - wished_expression(source, wanted)).abs().mean())
     most = wished_cover(source, wanted)[1, BEARD].sqrt()
     grown = float((alone.cover[BEARD].sqrt() - most.maximum(most.new_tensor(SHAVED))).max())
+    rim = float(alone.cover[GLASSES].sqrt())
+    missed = RIM - rim if float(wanted[WEARS]) > 0.5 else rim - BARE_BRIDGE
     errors = [
         turned / POSE_TOLERANCE, pulled / EXPRESSION_TOLERANCE, drawn / DRAWN_TOLERANCE, stained / STAINED_TOLERANCE,
         max(closeness, 0.0) / LIKENESS_TOLERANCE, max(grown, 0.0) / GROWN_TOLERANCE,
+        max(missed, 0.0) / RIM_TOLERANCE,
     ]  # fmt: skip
     for trait, tolerance in ((AGE, AGE_TOLERANCE), (SEX, SEX_TOLERANCE)):
         if kept is None or kept[parts.traits.indices.index(trait)]:

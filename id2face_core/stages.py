@@ -27,14 +27,15 @@ from .faces.types import Face, Mesh, SoftMask
 from .generator.window import Window
 from .identity.orthogonal import exact, keyed, one_sided
 from .photograph.compose import ComposeOptions, Composite, compose
-from .photograph.coverage import BEARD, CHIN_HAIR, ZONES, coverage
+from .photograph.coverage import BEARD, CHIN_HAIR, GLASSES, ZONES, coverage
 from .photograph.mask import Neighbour
 
 MIN_FACE = 16.0  # pixels between the sides of a box; below, neither mesh nor detector can be trusted
 MAX_YAW, MAX_PITCH = 50.0, 40.0  # degrees; the packaged generator has seen little beyond
-GLASSES, GLASSES_SURE, SEX = index("glasses"), 0.95, index("sex")
+WEARS, GLASSES_SURE, SEX = index("glasses"), 0.95, index("sex")
 PERSON_NONCE = b"person"
 BEARDED = 0.95  # roughness of the chin beside the cheeks from which a beard is sure; shaved ones are at .5, four of 102 above
+RIMS, NO_RIMS = (1.5, 16.0), 0.5  # edges on the bridge of the nose with glasses and without, see `coverage`
 STAY = 3  # attempts with the face that a person has had before, before another candidate's turn
 
 
@@ -126,7 +127,7 @@ def read_face(parts: Components, picture: np.ndarray, face: Face) -> SourceFace:
     if abs(yaw) > MAX_YAW or abs(pitch) > MAX_PITCH:
         raise FaceRejectedError("profile", f"yaw {yaw:.0f}, pitch {pitch:.0f} degrees are beyond the generator's range")
     # a pair invented is seen by everybody, a pair lost by few: the reading must be sure
-    attributes[GLASSES] = float(attributes[GLASSES] > GLASSES_SURE)
+    attributes[WEARS] = float(attributes[WEARS] > GLASSES_SURE)
     crop = warp(picture, arcface_matrix(face.points), 112)
     digest = hashlib.sha256(crop.tobytes()).digest()
     occluder, person = parts.occlusion.read(picture, mesh), parts.person.read(picture, mesh)
@@ -171,7 +172,7 @@ def wished_cover(source: SourceFace, wanted: Tensor, head: bool = False) -> Tens
     """Least and most [2, Z] that the zones of a new face shall show beside skin, see `photograph.coverage`.
 
     No more than the source's, and nothing on the forehead, where the source's own hair stays; a man's beard as full as the
-    source's. wanted: [A]; head: the hair is replaced too, so that it may hang wherever it likes.
+    source's; glasses as wanted. wanted: [A]; head: the hair is replaced too, so that it may hang wherever it likes.
     """
     least, most = torch.zeros_like(source.cover), source.cover.clone()
     most[ZONES.index("forehead")] = float(head)
@@ -181,6 +182,7 @@ def wished_cover(source: SourceFace, wanted: Tensor, head: bool = False) -> Tens
         most[BEARD] = 0.0
     elif source.cover[CHIN_HAIR] > BEARDED:
         least[BEARD] = source.cover[BEARD]
+    least[GLASSES], most[GLASSES] = RIMS if wanted[WEARS] > 0.5 else (0.0, NO_RIMS)
     return torch.stack((least, most))
 
 

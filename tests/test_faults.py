@@ -13,7 +13,7 @@ import torch
 from id2face_core import faults
 from id2face_core.attributes.vector import ATTRIBUTES, BLENDSHAPES, index
 from id2face_core.errors import FaceRejectedError
-from id2face_core.photograph.coverage import CHIN_HAIR, ZONES
+from id2face_core.photograph.coverage import CHIN_HAIR, GLASSES, ZONES
 from id2face_core.stages import STAY, Candidates, Reading
 
 NO_SHAPES = torch.zeros(52)
@@ -118,6 +118,17 @@ def test_a_beard_that_the_source_has_not_counts_and_a_lost_one_does_not(monkeypa
     bearded[CHIN_HAIR] = 1.5
     monkeypatch.setattr(SOURCE, "cover", bearded)
     assert wrong(reading(chin=1.3)) == wrong(reading()) == 0
+
+
+def test_glasses_count_that_were_lost_or_came() -> None:
+    def glasses(edges: float, wanted: float) -> float:
+        shown, wish = reading(), reading()
+        shown.cover[GLASSES] = edges
+        wish.attributes[index("glasses")] = wanted
+        return wrong(shown, wanted=wish)
+
+    assert glasses(0.4, 0) == 0 and glasses(1.5, 1) < 1
+    assert 1 < glasses(0.4, 1) < faults.ALIKE and 1 < glasses(1.5, 0) < faults.ALIKE
 
 
 class Attempts:

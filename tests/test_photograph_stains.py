@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from id2face_core.errors import FaceRejectedError
-from id2face_core.photograph.coverage import CHIN_HAIR, ZONES, coverage
+from id2face_core.photograph.coverage import CHIN_HAIR, GLASSES, ZONES, coverage
 from id2face_core.photograph.stains import BareSkin
 
 from .test_photograph_compose import make_mesh
@@ -81,6 +81,13 @@ def test_a_beard_is_told_by_its_roughness_and_a_shadow_is_none() -> None:
 
     shaved, shadow = read(grain), read(grain * np.where(level > 150, 0.7, 1.0))
     assert max(shaved, shadow) < 1 and read(grain + stubble * (level > 150)) > 2
+
+
+def test_glasses_are_told_by_their_rims_across_the_nose() -> None:
+    image = Image.fromarray(face())
+    x, y = MESH[[193, 417, 122, 351], :2].mean(axis=0)
+    ImageDraw.Draw(image).line((x - 40, y, x + 40, y), fill=(40, 40, 40), width=4)
+    assert coverage(np.asarray(image), MESH)[GLASSES] > 1.0 > 0.2 > coverage(face(), MESH)[GLASSES]
 
 
 def test_a_face_outside_of_the_picture_is_refused() -> None:

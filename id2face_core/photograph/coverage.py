@@ -1,4 +1,4 @@
-"""How much of a face is not plain skin: hair on the forehead, hard shadows, strands, a beard."""
+"""How much of a face is not plain skin: hair on the forehead, hard shadows, strands, a beard, glasses."""
 
 from __future__ import annotations
 
@@ -7,26 +7,29 @@ from scipy.ndimage import gaussian_filter
 
 from ..colour import rgb_to_lab
 from ..resampling import reduce
-from .hair import RENDERING, above_brows, between, skin_distance, upright
+from .hair import BRIDGE, RENDERING, above_brows, between, extent, skin_distance, upright
 from .mask import LIPS, features_mask, mouth_mask, soft_mask
 from .stains import STAIN
 from .warp import Box, face_width, window_around
 
-ZONES = ("forehead", "jaw", "sides", "cheeks", "chin_hair", "lip_hair")
+ZONES = ("forehead", "jaw", "sides", "cheeks", "chin_hair", "lip_hair", "glasses")
 CHIN_HAIR, LIP_HAIR = BEARD = [ZONES.index("chin_hair"), ZONES.index("lip_hair")]
+GLASSES = ZONES.index("glasses")
 SIDES, PHILTRUM, CHEEK = 0.3, 0.2, 0.12  # of the face's width from the middle: where sides begin, upper lip ends, cheek begins
 NOSE, FADE = 1, 0.05  # point of its tip, below which the jaw begins; in heights of the mesh
 WORK = 200  # pixels across a face: renderings have about as many, and roughness is compared with theirs
 FINE = 0.012  # face widths: what is finer is texture
 SMOOTH = 0.5  # of L, added to the cheek's texture: noise that every picture has
+EDGE = 0.006  # face widths: what is finer is no rim
 
 
 def coverage(picture: np.ndarray, mesh: np.ndarray) -> np.ndarray:
-    """What each of `ZONES` shows beside skin, float32 [6]; brows, eyes and lips left out.
+    """What each of `ZONES` shows beside skin, float32 [7]; brows, eyes and lips left out.
 
     Of the first four the share that is far from the colour of the skin, 0..1; of a beard on the chin and on the upper lip how
     much rougher these are than the cheeks (about .5 and .8 when shaved, above 1 and 1.5 with a beard). The colour does not tell
-    a beard: shadows are as dark, and grey hair is as light as skin.
+    a beard: shadows are as dark, and grey hair is as light as skin. Of glasses the edges that cross the bridge of the nose, L
+    a pixel (about .4 without, above 1.2 with them).
 
     picture: uint8 [H, W, 3]; mesh: [468, 2 or 3] in it. Raises FaceRejectedError "outside".
     """
@@ -52,7 +55,9 @@ def coverage(picture: np.ndarray, mesh: np.ndarray) -> np.ndarray:
     texture = np.abs(light - gaussian_filter(light, FINE * width))
     plain = SMOOTH + _mean(texture, oval * (1 - low) * (level < CHEEK) * (aside > CHEEK) * (aside < SIDES))
     chin, lip = jaw * (level < lips), jaw * (level >= lips) * (aside < PHILTRUM)
-    return np.array([*shares, *(_mean(texture, zone) / plain for zone in (chin, lip))], dtype=np.float32)
+    rims = np.abs(np.diff(gaussian_filter(light, EDGE * width), axis=0))[extent(points[BRIDGE], box)]
+    hair = [_mean(texture, zone) / plain for zone in (chin, lip)]
+    return np.array([*shares, *hair, rims.mean() if rims.size else 0.0], dtype=np.float32)
 
 
 def _mean(values: np.ndarray, weight: np.ndarray) -> float:

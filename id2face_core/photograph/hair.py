@@ -91,7 +91,7 @@ def hair_share(window: np.ndarray, points: np.ndarray, box: Box) -> np.ndarray:
     return np.clip(gaussian_filter(grown, max(0.6, 0.015 * unit)), 0, 1).astype(np.float32)
 
 
-def _extent(points: np.ndarray, box: Box) -> tuple[slice, slice]:
+def extent(points: np.ndarray, box: Box) -> tuple[slice, slice]:
     """Bounding box of points in a window, as slices; never empty."""
     low = np.clip(np.floor(points.min(axis=0) - box.origin).astype(int), 0, np.array(box.shape[::-1]) - 1)
     high = np.ceil(points.max(axis=0) - box.origin).astype(int)
@@ -118,7 +118,7 @@ def without_hair(new: np.ndarray, points: np.ndarray, box: Box) -> tuple[np.ndar
     drawn, brows = _brows_in_hair(distance, points, box)
     high, free = above_brows(points, box), 1 - features_mask(drawn, box, brows=brows)
     hair, strands = between(distance, RENDERING) * high * free > 0.3, between(distance, STRANDS)
-    if float(strands[_extent(points[BRIDGE], box)].mean()) < GLASSES:  # the arms of glasses come from outside, too
+    if float(strands[extent(points[BRIDGE], box)].mean()) < GLASSES:  # the arms of glasses come from outside, too
         pieces, _ = label(hair | (strands * np.clip(level / 0.1, 0, 1) * (1 - high) * free > 0.3))
         reaching = np.unique(pieces[soft_mask(points, box, "oval", 0.0, 0.02) < 0.5])
         hair |= np.isin(pieces, reaching[reaching > 0])
@@ -155,7 +155,7 @@ def _brows_in_hair(distance: np.ndarray, points: np.ndarray, box: Box) -> tuple[
 
 def _around(points: np.ndarray, margin: float, box: Box) -> tuple[Box, tuple[slice, slice]]:
     """The part of a window around points [N, 2], and where it lies in it; never empty."""
-    rows, columns = _extent(np.concatenate((points - margin, points + margin)), box)
+    rows, columns = extent(np.concatenate((points - margin, points + margin)), box)
     return Box(box.x0 + columns.start, box.y0 + rows.start, box.x0 + columns.stop, box.y0 + rows.stop), (rows, columns)
 
 

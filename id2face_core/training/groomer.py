@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 
 import torch
@@ -17,9 +17,10 @@ from ..diffusion.style_space import expand
 from ..errors import FaceRejectedError
 from ..faces.landmarks import FILES, LandmarkModel, MeshNetwork
 from ..generator.protocol import FaceGenerator
-from ..photograph.coverage import ZONES, coverage
+from ..photograph.coverage import GLASSES, ZONES, coverage
 from .corrections import asked_codes
 from .refiner import RefinerTask
+from .synthesize import draw_codes
 from .workshop import Figures, Workshop
 
 SEED, ROUND = 9_000_000, 500_000  # of the first wishes, beyond those of the rounds of `corrections`
@@ -27,6 +28,9 @@ UNTOUCHED = 0.25  # share of zones that are left as they are
 BEYOND = 0.3  # square roots of coverage
 HELD_OUT = 8  # every so many-th face
 LEAST_FACES = 16
+COARSE = (GLASSES,)  # they sit in the coarse layers; few faces wear any, and the rest would be noise
+
+Rows = tuple[Tensor, Tensor]  # codes [N, G, D], coverage [N, Z]
 
 
 @torch.no_grad()
@@ -67,26 +71,34 @@ def measure_coverage(
 def fit_groomer(work: Workshop, task: RefinerTask) -> tuple[StyleGroomer, Figures]:
     """The groomer for what a refiner asks for, and the R^2 of each zone on faces that were held out.
 
-    Fitted twice: to what is asked for, then to that and to what the first one made of as much again. A reader that has seen no
-    groomed code is wrong about them: of roughness on groomed chins it explained nothing (R^2 -.46, then .73).
+    A third of its rows are faces of the generator's own, some of which wear glasses; a third is what is asked for, and a third
+    what a groomer of those two made of as much again. A reader that has seen no groomed code is wrong about them: of roughness
+    on groomed chins it explained nothing (R^2 -.46, then .73).
     """
     c = work.config.recomposer
     mesh = MeshNetwork.from_folder(require_folder("landmarks", FILES))
     mean = ConditionalMean.from_pretrained(work.output / "closed_form")
-    generator, batch, rounds = work.load_generator(), max(work.render_batch, 8), list[tuple[Tensor, Tensor]]()
-    groomer: StyleGroomer | None = None
-    for number in range(2):
+    generator, batch = work.load_generator(), max(work.render_batch, 8)
+    w_mean = generator.w_mean.float().cpu()
 
-        def draw(step: int, first: int = SEED + number * ROUND, groomer: StyleGroomer | None = groomer) -> Tensor:
-            codes = asked_codes(task, batch, first + step)
-            return codes if groomer is None else groomed_at_random(groomer, codes, mean, Generator().manual_seed(first + step))
+    def own(step: int) -> Tensor:
+        return draw_codes(generator, w_mean, range(SEED + step * batch, SEED + (step + 1) * batch))
 
-        faces, seconds = c.groomer_faces // 2, work.seconds_for(c.groomer_share / 2)
-        rounds.append(measure_coverage(generator, mesh, draw, work.render_batch, faces, seconds))
-        codes, covered = (torch.cat(rows) for rows in zip(*rounds, strict=True))
-        groomer, figures = fitted(codes, covered, mean, c.groomer_ridge)
-    assert groomer is not None
-    return groomer, figures
+    def asked(step: int) -> Tensor:
+        return asked_codes(task, batch, SEED + step)
+
+    def measure(draw: Callable[[int], Tensor]) -> Rows:
+        seconds = work.seconds_for(c.groomer_share / 3)
+        return measure_coverage(generator, mesh, draw, work.render_batch, c.groomer_faces // 3, seconds)
+
+    rows = [measure(own), measure(asked)]
+    first, _ = fitted(rows, mean, c.groomer_ridge)
+
+    def groomed(step: int) -> Tensor:
+        seed = SEED + ROUND + step
+        return groomed_at_random(first, asked_codes(task, batch, seed), mean, Generator().manual_seed(seed))
+
+    return fitted([*rows, measure(groomed)], mean, c.groomer_ridge)
 
 
 def groomed_at_random(groomer: StyleGroomer, codes: Tensor, mean: ConditionalMean, rng: Generator) -> Tensor:
@@ -101,10 +113,13 @@ def groomed_at_random(groomer: StyleGroomer, codes: Tensor, mean: ConditionalMea
     return torch.cat(made)
 
 
-def fitted(codes: Tensor, covered: Tensor, mean: ConditionalMean, ridge: float) -> tuple[StyleGroomer, Figures]:
-    """Fitted to rows of which every `HELD_OUT`-th tells how well."""
-    held = torch.arange(len(codes)) % HELD_OUT == 0
-    groomer = StyleGroomer(*codes.shape[1:], covered.shape[1]).fit(codes[~held], covered[~held], mean, ridge)
+def fitted(rows: Sequence[Rows], mean: ConditionalMean, ridge: float) -> tuple[StyleGroomer, Figures]:
+    """Fitted to rows, the first of which are faces of the generator's own; every `HELD_OUT`-th of the others tells how well."""
+    codes, covered = (torch.cat(parts) for parts in zip(*rows, strict=True))
+    others = torch.arange(len(codes)) < len(rows[0][0])
+    held = (torch.arange(len(codes)) % HELD_OUT == 0) & ~others
+    groomer = StyleGroomer(*codes.shape[1:], covered.shape[1])
+    groomer.fit(codes[~held], covered[~held], mean, ridge, others[~held], COARSE)
     seen = covered[held].sqrt()
     left = (groomer(codes[held]) - seen).square().mean(dim=0) / (seen - seen.mean(dim=0)).square().mean(dim=0).clamp_min(1e-6)
     figures: Figures = {f"groomer_r2_{zone}": 1 - float(value) for zone, value in zip(ZONES, left, strict=True)}

@@ -39,8 +39,7 @@ POSE_TOLERANCE = 4.0  # degrees
 EXPRESSION_TOLERANCE = 0.03  # mean absolute error of the blendshapes; .1 between two photographs of anybody
 DRAWN_TOLERANCE = 0.12  # of a face: a bare forehead is better than one that was painted bare
 STAINED_TOLERANCE = 0.02  # of the source's bare skin
-SHAVED = (0.8, 0.95)  # square roots of how rough chin and lip are without a beard; 1.2 and 1.4 with a full one
-GROWN_TOLERANCE = 0.25  # of these
+GROWN_TOLERANCE = 0.25  # of the square root of how rough chin and lip are: .8 and .95 shaved, 1.2 and 1.4 with a full beard
 BARE_BRIDGE, RIM, RIM_TOLERANCE = 0.75, 1.1, 0.25  # square roots of the edges of glasses: none, plain ones, what may be missed
 GAIN = 0.8  # of what was missed, how much is asked for in addition
 TOO_SIMILAR = 1e3  # a fault from here on must not leave
@@ -94,8 +93,7 @@ def fault(
         return ALIKE * (1 + closeness)
     turned = float((alone.attributes - wanted)[POSE].abs().max())
     pulled = float((shown.expression - wished_expression(source, wanted)).abs().mean())
-    most = wished_cover(source, wanted)[1, BEARD].sqrt()
-    grown = float((alone.cover[BEARD].sqrt() - most.maximum(most.new_tensor(SHAVED))).max())
+    grown = float((alone.cover[BEARD].sqrt() - wished_cover(source, wanted)[1, BEARD].sqrt()).max())
     rim = float(alone.cover[GLASSES].sqrt())
     missed = RIM - rim if float(wanted[WEARS]) > 0.5 else rim - BARE_BRIDGE
     errors = [

@@ -27,14 +27,16 @@ from .faces.types import Face, Mesh, SoftMask
 from .generator.window import Window
 from .identity.orthogonal import exact, keyed, one_sided
 from .photograph.compose import ComposeOptions, Composite, compose
-from .photograph.coverage import BEARD, CHIN_HAIR, GLASSES, ZONES, coverage
+from .photograph.coverage import BEARD, CHIN_HAIR, GLASSES, ZONES, coverage, rim_line
 from .photograph.mask import Neighbour
 
 MIN_FACE = 16.0  # pixels between the sides of a box; below, neither mesh nor detector can be trusted
 MAX_YAW, MAX_PITCH = 50.0, 40.0  # degrees; the packaged generator has seen little beyond
-WEARS, GLASSES_SURE, SEX = index("glasses"), 0.95, index("sex")
+WEARS, SEX = index("glasses"), index("sex")
+GLASSES_SURE, RIM_LINE = 0.95, 1.85  # see `rim_line`
 PERSON_NONCE = b"person"
 BEARDED = 0.95  # roughness of the chin beside the cheeks from which a beard is sure; shaved ones are at .5, four of 102 above
+SHAVED = (0.64, 0.9)  # roughness of chin and lip without a beard: as much as men have, who look like women without it
 RIMS, NO_RIMS = (1.5, 16.0), 0.5  # edges on the bridge of the nose with glasses and without, see `coverage`
 STAY = 3  # attempts with the face that a person has had before, before another candidate's turn
 
@@ -126,8 +128,9 @@ def read_face(parts: Components, picture: np.ndarray, face: Face) -> SourceFace:
     yaw, pitch = float(attributes[0]), float(attributes[1])
     if abs(yaw) > MAX_YAW or abs(pitch) > MAX_PITCH:
         raise FaceRejectedError("profile", f"yaw {yaw:.0f}, pitch {pitch:.0f} degrees are beyond the generator's range")
-    # a pair invented is seen by everybody, a pair lost by few: the reading must be sure
-    attributes[WEARS] = float(attributes[WEARS] > GLASSES_SURE)
+    # a pair invented is seen by everybody, a pair lost by few: two readings must be sure
+    sure = float(attributes[WEARS]) > GLASSES_SURE and rim_line(picture, face.points, mesh.points) > RIM_LINE
+    attributes[WEARS] = float(sure)
     crop = warp(picture, arcface_matrix(face.points), 112)
     digest = hashlib.sha256(crop.tobytes()).digest()
     occluder, person = parts.occlusion.read(picture, mesh), parts.person.read(picture, mesh)
@@ -175,6 +178,7 @@ def wished_cover(source: SourceFace, wanted: Tensor, head: bool = False) -> Tens
     source's; glasses as wanted. wanted: [A]; head: the hair is replaced too, so that it may hang wherever it likes.
     """
     least, most = torch.zeros_like(source.cover), source.cover.clone()
+    most[BEARD] = most[BEARD].maximum(most.new_tensor(SHAVED))
     most[ZONES.index("forehead")] = float(head)
     if head:
         most[ZONES.index("sides")] = 1.0

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from id2face_core.errors import FaceRejectedError
-from id2face_core.photograph.coverage import CHIN_HAIR, GLASSES, ZONES, coverage
+from id2face_core.photograph.coverage import CHIN_HAIR, GLASSES, ZONES, coverage, rim_line
 from id2face_core.photograph.stains import BareSkin
 
 from .test_photograph_compose import make_mesh
@@ -84,10 +84,16 @@ def test_a_beard_is_told_by_its_roughness_and_a_shadow_is_none() -> None:
 
 
 def test_glasses_are_told_by_their_rims_across_the_nose() -> None:
-    image = Image.fromarray(face())
+    points5 = np.array([[88, 104], [152, 104], [120, 136], [96, 160], [144, 160]])  # of that mesh
     x, y = MESH[[193, 417, 122, 351], :2].mean(axis=0)
-    ImageDraw.Draw(image).line((x - 40, y, x + 40, y), fill=(40, 40, 40), width=4)
-    assert coverage(np.asarray(image), MESH)[GLASSES] > 1.0 > 0.2 > coverage(face(), MESH)[GLASSES]
+    lines = {"rim": (x - 40, y, x + 40, y), "crease": (x, y - 60, x, y + 60)}  # frowns are as dark, and upright
+    seen = {}
+    for name, line in lines.items():
+        image = Image.fromarray(face())
+        ImageDraw.Draw(image).line(line, fill=(40, 40, 40), width=4)
+        seen[name] = coverage(np.asarray(image), MESH)[GLASSES], rim_line(np.asarray(image), points5, MESH)
+    assert seen["rim"][0] > 1.0 > 0.2 > coverage(face(), MESH)[GLASSES]
+    assert seen["rim"][1] > 4 > 1.85 > seen["crease"][1] and rim_line(face(), points5, MESH) < 0.1
 
 
 def test_a_face_outside_of_the_picture_is_refused() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from ..colour import rgb_to_lab
+from ..faces.alignment import ffhq_matrix, transform_points, warp
 from ..resampling import reduce
 from .hair import BRIDGE, RENDERING, above_brows, between, extent, skin_distance, upright
 from .mask import LIPS, features_mask, mouth_mask, soft_mask
@@ -21,6 +22,7 @@ WORK = 200  # pixels across a face: renderings have about as many, and roughness
 FINE = 0.012  # face widths: what is finer is texture
 SMOOTH = 0.5  # of L, added to the cheek's texture: noise that every picture has
 EDGE = 0.006  # face widths: what is finer is no rim
+ALIGNED = 256  # pixels of the aligned face in which a rim is looked for
 
 
 def coverage(picture: np.ndarray, mesh: np.ndarray) -> np.ndarray:
@@ -58,6 +60,20 @@ def coverage(picture: np.ndarray, mesh: np.ndarray) -> np.ndarray:
     rims = np.abs(np.diff(gaussian_filter(light, EDGE * width), axis=0))[extent(points[BRIDGE], box)]
     hair = [_mean(texture, zone) / plain for zone in (chin, lip)]
     return np.array([*shares, *hair, rims.mean() if rims.size else 0.0], dtype=np.float32)
+
+
+def rim_line(picture: np.ndarray, points5: np.ndarray, mesh: np.ndarray) -> float:
+    """How plainly a line crosses the bridge of the nose, as the rim of glasses does: L a pixel of a face aligned to 256.
+
+    Whoever reads glasses off a face takes deep eyes and bags under them for some. Of 15 photographs of which ours was sure, ten
+    with glasses have 1.9 to 8.3, five without .2 to 2.1. picture: uint8 [H, W, 3]; points5: [5, 2]; mesh: [468, 2 or 3].
+    """
+    matrix = ffhq_matrix(points5, ALIGNED)
+    light = gaussian_filter(rgb_to_lab(warp(picture, matrix, ALIGNED))[..., 0], 1.0)
+    bridge = transform_points(mesh[BRIDGE, :2].astype(np.float64), matrix)
+    low, high = np.floor(bridge.min(axis=0) - 2).astype(int).clip(0), np.ceil(bridge.max(axis=0) + 2).astype(int)
+    across = light[low[1] : high[1], low[0] : high[0]]
+    return float(np.abs(np.diff(across.mean(axis=1))).max()) if min(across.shape) > 1 else 0.0
 
 
 def _mean(values: np.ndarray, weight: np.ndarray) -> float:

@@ -96,9 +96,10 @@ def fault(
     grown = float((alone.cover[BEARD].sqrt() - wished_cover(source, wanted)[1, BEARD].sqrt()).max())
     rim = float(alone.cover[GLASSES].sqrt())
     missed = RIM - rim if float(wanted[WEARS]) > 0.5 else rim - BARE_BRIDGE
+    # likeness by its square: glasses and a beard that are kept bring some back, and must not win over a stranger without them
     errors = [
         turned / POSE_TOLERANCE, pulled / EXPRESSION_TOLERANCE, drawn / DRAWN_TOLERANCE, stained / STAINED_TOLERANCE,
-        max(closeness, 0.0) / LIKENESS_TOLERANCE, max(grown, 0.0) / GROWN_TOLERANCE,
+        (max(closeness, 0.0) / LIKENESS_TOLERANCE) ** 2, max(grown, 0.0) / GROWN_TOLERANCE,
         max(missed, 0.0) / RIM_TOLERANCE,
     ]  # fmt: skip
     for trait, tolerance in ((AGE, AGE_TOLERANCE), (SEX, SEX_TOLERANCE)):

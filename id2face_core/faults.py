@@ -26,6 +26,7 @@ from .stages import (
     embed,
     five_points,
     misread,
+    plainer,
     wished_cover,
     wished_expression,
 )
@@ -45,6 +46,7 @@ GAIN = 0.8  # of what was missed, how much is asked for in addition
 TOO_SIMILAR = 1e3  # a fault from here on must not leave
 ALIKE = 1e2  # worse than any other error from here on, but it may leave
 LIKENESS_TOLERANCE = 0.15  # cosine; half of the pictures are below, 2 % of which w600k_mbf puts above .25, of all 5 % (N = 116)
+TELLING = 0.2  # cosine with the source from which what it wears is no longer asked for
 STRANGER = 0.3  # cosine by our encoder that 2 % of real strangers exceed; a finished face above it is still likelier to be found
 
 
@@ -115,8 +117,8 @@ def least_faulty(
     """Render until nothing is wrong, at most `count` times: the least faulty result, and which candidate it is of.
 
     Each time it is the next candidate's turn, and what was missed before is asked for in addition (a fixed-point iteration, no
-    gradient): surrogate and generator disagree in the same direction again. What is like the source is turned down, but nothing
-    looks for the face that is least like it, which would point back.
+    gradient): surrogate and generator disagree in the same direction again. What is like the source is turned down, and the next
+    ones come without its glasses and beard, but nothing looks for the face that is least like it, which would point back.
 
     Args:
         attempt: renders the first in order of some candidates -> (fault, reading, result).
@@ -142,6 +144,8 @@ def least_faulty(
             best = wrong, made, candidates.order[rank]
         if wrong < 1:
             break
+        if candidates.avoid is not None and float(reading.embedding @ candidates.avoid) > TELLING:
+            candidates = plainer(candidates)
         more, hidden = more + GAIN * (asked - reading.attributes), misread(parts, one, reading)
     if best is None:
         raise failure

@@ -230,7 +230,8 @@ class Anonymizer:
                 drawn=composite.drawn, stained=skin.stained(composite.picture),
             )  # fmt: skip
             # hair and light around a face make it older or younger: that is asked for
-            return wrong, replace(alone, attributes=with_groups(alone.attributes, seen.attributes, "person")), (composite, new)
+            shown = with_groups(alone.attributes, seen.attributes, "person")
+            return wrong, replace(alone, attributes=shown, embedding=seen.embedding), (composite, new)
 
         (composite, new), choice = least_faulty(self.parts, candidates, attempt, preset.attempts)
         if scene.reduced:

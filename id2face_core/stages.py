@@ -190,6 +190,15 @@ def wished_cover(source: SourceFace, wanted: Tensor, head: bool = False) -> Tens
     return torch.stack((least, most))
 
 
+def plainer(candidates: Candidates) -> Candidates:
+    """Without the glasses and the beard that the source wears, which bring some of its likeness back."""
+    if candidates.cover is None:
+        return candidates
+    most = candidates.cover[1].clone()
+    most[BEARD], most[GLASSES] = most[BEARD].minimum(most.new_tensor(SHAVED)), NO_RIMS
+    return replace(candidates, cover=torch.stack((torch.zeros_like(most), most)))
+
+
 @torch.inference_mode()
 def identity_latent(parts: Components, embedding: Tensor) -> Tensor:
     """The Identity VAE's latent of a unit embedding [E] -> [L]."""

@@ -138,7 +138,7 @@ class Attempts:
         self.answers, self.asked = answers, list[tuple[int, float]]()
         self.age = read_age
         wishes = torch.stack([reading(age=40).attributes, reading(age=50).attributes, reading(age=60).attributes])
-        self.candidates: Any = SimpleNamespace(order=(2, 0, 1), attributes=wishes)
+        self.candidates: Any = SimpleNamespace(order=(2, 0, 1), attributes=wishes, avoid=None)
         monkeypatch.setattr(faults, "ask_again", self.ask_again)
         monkeypatch.setattr(faults, "misread", lambda parts, one, reading: torch.tensor(float(one[0])))
         self.told = list[float | None]()  # what each attempt was told that the one before had misread
@@ -164,6 +164,26 @@ def test_what_the_reader_of_codes_misread_is_told_to_the_next(monkeypatch: pytes
     attempts = Attempts(monkeypatch, [3.0, "no_mesh", 2.0, 0.5])
     attempts.run(4)
     assert attempts.told == [None, 2.0, 2.0, 1.0], "a failed attempt tells nothing"
+
+
+def test_who_is_still_alike_loses_glasses_and_beard(monkeypatch: pytest.MonkeyPatch) -> None:
+    worn = torch.full((2, len(ZONES)), 1.5)
+    worn[1, 0] = 0.0
+    one = torch.zeros(1, 3)
+    candidates = Candidates(one, one, one, one, one, None, (0, 0, 0), SOURCE.embedding, None, worn)
+    covers = []
+
+    def ask_again(parts: Any, candidates: Candidates, *_: Any) -> Candidates:
+        covers.append(candidates.cover)
+        return candidates
+
+    cosines = iter((0.15, 0.25, 0.1))
+    monkeypatch.setattr(faults, "ask_again", ask_again)
+    monkeypatch.setattr(faults, "misread", lambda *_: None)
+    faults.least_faulty(PARTS, candidates, lambda one: (2.0, replace(reading(next(cosines)), attributes=torch.zeros(3)), None), 3)
+    assert torch.equal(covers[0], worn) and torch.equal(covers[1], worn), "not before it tells"
+    least, most = covers[2]
+    assert least.max() == 0 and most[GLASSES] < 1 and most[CHIN_HAIR] < 1 and most[0] == 0 and most[1] == 1.5
 
 
 def test_the_first_faultless_rendering_is_taken_else_the_best(monkeypatch: pytest.MonkeyPatch) -> None:

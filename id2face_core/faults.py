@@ -21,6 +21,7 @@ from .stages import (
     Candidates,
     NewFace,
     Reading,
+    Seen,
     SourceFace,
     ask_again,
     embed,
@@ -71,7 +72,7 @@ def fault(
     *,
     limit: float,
     kept: Tensor | None = None,
-    pasted: Reading | None = None,
+    pasted: Seen | None = None,
     drawn: float = 0.0,
     stained: float = 0.0,
 ) -> float:
@@ -87,7 +88,7 @@ def fault(
         drawn: share of the new face where skin was drawn over its own hair, see `photograph.compose.Composite`.
         stained: share of the source's bare skin where the finished picture shows something else, see `photograph.stains`.
     """
-    shown = alone if pasted is None else pasted
+    shown: Seen = alone if pasted is None else pasted
     closeness = likeness(source, alone.embedding, shown.embedding)
     if closeness > limit:
         return TOO_SIMILAR * (1 + closeness)

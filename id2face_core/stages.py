@@ -140,29 +140,37 @@ def read_face(parts: Components, picture: np.ndarray, face: Face) -> SourceFace:
 
 
 @dataclass(frozen=True)
-class Reading:
-    """What is read off a face: attributes [A], blendshapes [52], embedding [E] (unit norm), coverage [Z]."""
+class Seen:
+    """What is read off a face: attributes [A], blendshapes [52], embedding [E] (unit norm)."""
 
     attributes: Tensor
     expression: Tensor
     embedding: Tensor
+
+
+@dataclass(frozen=True)
+class Reading(Seen):
+    """Of a new face alone besides: coverage [Z]."""
+
     cover: Tensor
 
 
 def read_rendering(parts: Components, new: NewFace) -> Reading:
     """What is read off a new face alone. Raises FaceRejectedError "attributes"."""
-    return _read(parts, new.rendering, five_points(new.mesh), new.mesh)
+    seen = _read(parts, new.rendering, five_points(new.mesh), new.mesh)
+    cover = torch.from_numpy(coverage(new.rendering, new.mesh.points))
+    return Reading(seen.attributes, seen.expression, seen.embedding, cover)
 
 
-def read_result(parts: Components, source: SourceFace, picture: np.ndarray) -> Reading:
+def read_result(parts: Components, source: SourceFace, picture: np.ndarray) -> Seen:
     """What is read off a new face once it is pasted in the source's place. Raises FaceRejectedError "no_mesh" or "attributes"."""
     return _read(parts, picture, source.face.points, parts.mesh.fit(picture, source.face.points))
 
 
-def _read(parts: Components, picture: np.ndarray, points5: np.ndarray, mesh: Mesh) -> Reading:
+def _read(parts: Components, picture: np.ndarray, points5: np.ndarray, mesh: Mesh) -> Seen:
     attributes = torch.from_numpy(parts.extractor.extract(picture, points5, mesh))
     expression = torch.from_numpy(parts.extractor.expression(mesh))
-    return Reading(attributes, expression, embed(parts, picture, points5), torch.from_numpy(coverage(picture, mesh.points)))
+    return Seen(attributes, expression, embed(parts, picture, points5))
 
 
 def wished_expression(source: SourceFace, wanted: Tensor) -> Tensor:

@@ -24,6 +24,7 @@ from .diffusion.style_space import expand
 from .errors import ConfigError, FaceRejectedError
 from .faces.alignment import arcface_matrix, warp
 from .faces.types import Face, Mesh, SoftMask
+from .generator.protocol import pixels
 from .generator.window import Window
 from .identity.orthogonal import exact, keyed, one_sided
 from .photograph.compose import ComposeOptions, Composite, compose
@@ -383,8 +384,8 @@ def unfinished(parts: Components, latent: Tensor, attributes: Tensor, residual: 
 
 
 def _window_picture(parts: Components, styles: Tensor, window: Window) -> np.ndarray:
-    image = parts.generator.synthesize(styles.to(parts.device, parts.dtype), window, False)[0]
-    return ((image.float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()
+    picture: np.ndarray = pixels(parts.generator.synthesize(styles.to(parts.device, parts.dtype), window, False))[0]
+    return picture
 
 
 def paste(

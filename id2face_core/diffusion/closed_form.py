@@ -11,6 +11,7 @@ from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor
 
+from .. import regression
 from ..errors import ShapeError
 
 
@@ -69,7 +70,7 @@ class ConditionalMean(ModelMixin, ConfigMixin):
         y = (codes - mean).flatten(1).double()
         centre = x.mean(dim=0)
         x = x - centre
-        slope = torch.linalg.solve(x.T @ x + ridge * torch.eye(x.shape[1], dtype=x.dtype), x.T @ y)
+        slope = regression.ridge(x, y, ridge)
         self.slope.copy_(slope)
         self.offset.copy_(mean - (centre @ slope).view_as(mean))
         residual = (codes - self(self.standardise(condition))).double()

@@ -16,6 +16,7 @@ from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor
 
+from .. import regression
 from .closed_form import ConditionalMean
 
 PLAINEST, FULLEST = 0.03, 0.99  # quantiles of what was measured; nothing beyond them is asked for
@@ -60,10 +61,10 @@ class StyleGroomer(ModelMixin, ConfigMixin):
         self.centre.copy_(codes[usual].mean(dim=0))
         self.offset.copy_(roots[usual].mean(dim=0))
         self.range.copy_(roots.quantile(torch.tensor([PLAINEST, FULLEST], dtype=roots.dtype), dim=0))
-        slope = _ridge(x.flatten(1), y, ridge).view(*codes.shape[1:], -1)
+        slope = regression.ridge(x.flatten(1), y, ridge).view(*codes.shape[1:], -1)
         for zone in coarse:
             slope[:, :, zone] = 0
-            slope[0, :, zone] = _ridge(x[:, 0], y[:, zone : zone + 1], ridge)[:, 0]
+            slope[0, :, zone] = regression.ridge(x[:, 0], y[:, zone : zone + 1], ridge)[:, 0]
         self.weight.copy_(torch.einsum("gde,gez->gdz", white, slope))
         return self
 
@@ -83,8 +84,3 @@ class StyleGroomer(ModelMixin, ConfigMixin):
         step = torch.linalg.solve(gram, change) @ slope.mT
         step = step * (REACH / step.norm(dim=1, keepdim=True).clamp_min(REACH))
         return codes + torch.einsum("bgd,gde->bge", step.view_as(codes), mean.colour)
-
-
-def _ridge(x: Tensor, y: Tensor, ridge: float) -> Tensor:
-    solution: Tensor = torch.linalg.solve(x.T @ x + ridge * torch.eye(x.shape[1], dtype=x.dtype), x.T @ y)
-    return solution

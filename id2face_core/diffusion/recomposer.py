@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Generator, Tensor
@@ -157,22 +158,23 @@ class Recomposer:
         avoid: unit embedding [E] of the face that is replaced. guidance: of these K rows. cover: see `__call__`.
         hidden: [Z], what the last rendering showed beyond what was read of its code, see `StyleGroomer.misread`.
         """
-
-        def groomed(codes: Tensor) -> Tensor:
-            return codes if cover is None or self.groomer is None else self.groomer.groom(codes, cover, self.mean, hidden)
-
-        codes = self._code(residual, latents, attributes, avoid, groomed)
+        groom: Callable[[Tensor], Tensor] | None = None
+        if cover is not None and self.groomer is not None:
+            groom = partial(self.groomer.groom, limits=cover, mean=self.mean, hidden=hidden)
+        codes = self._code(residual, latents, attributes, avoid, groom)
         if guidance is not None:
-            average = self._code(residual, guidance.average, attributes, avoid, groomed)
+            average = self._code(residual, guidance.average, attributes, avoid, groom)
             codes = guide(codes, average, guidance.scale, self.mean.offset)
-        return groomed(codes)
+        return codes if groom is None else groom(codes)
 
     def _code(
-        self, residual: Tensor, latents: Tensor, attributes: Tensor, avoid: Tensor | None, groomed: Callable[[Tensor], Tensor]
+        self, residual: Tensor, latents: Tensor, attributes: Tensor, avoid: Tensor | None,
+        groom: Callable[[Tensor], Tensor] | None,
     ) -> Tensor:
         """Groomed before it is refined too, so that the refiner makes up for what that costs."""
         standard = self.mean.standardise(torch.cat((latents, attributes), dim=1))
-        if self.refinement is None:
-            return self.mean.unwhiten(residual, standard)
-        residual = self.mean.whiten(groomed(self.mean.unwhiten(residual, standard)), standard)
-        return self.mean.unwhiten(self.refinement(residual, standard, latents, attributes, self.mean, avoid), standard)
+        if self.refinement is not None:
+            if groom is not None:
+                residual = self.mean.whiten(groom(self.mean.unwhiten(residual, standard)), standard)
+            residual = self.refinement(residual, standard, latents, attributes, self.mean, avoid)
+        return self.mean.unwhiten(residual, standard)

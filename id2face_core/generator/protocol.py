@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import numpy as np
 from torch import Tensor
 
 from .window import Window
@@ -34,3 +35,9 @@ class FaceGenerator(Protocol):
     def synthesize(self, w: Tensor, window: Window | None = None, full_size: bool = True) -> Tensor:
         """w [B, 512] or W+ [B, num_styles, 512] -> RGB [B, 3, S, S], about -1..1, or the window of it."""
         ...
+
+
+def pixels(images: Tensor) -> np.ndarray:
+    """What `synthesize` gives [B, 3, H, W] as pictures, uint8 [B, H, W, 3]."""
+    pictures: np.ndarray = ((images.float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+    return pictures

@@ -19,6 +19,7 @@ from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor
 
+from .. import regression
 from ..attributes.edit import PERSON_TRAITS
 from ..attributes.vector import index
 
@@ -59,7 +60,7 @@ class IdentityTraits(ModelMixin, ConfigMixin):
         self.centre.copy_(traits.mean(dim=0))
         self.spread.copy_(traits.std(dim=0).clamp_min(1e-4))
         y, x = self.wanted(attributes), latents - latents.mean(dim=0)
-        self.weight.copy_(torch.linalg.solve(x.T @ x + ridge * torch.eye(x.shape[1]), x.T @ (y - y.mean(dim=0))))
+        self.weight.copy_(regression.ridge(x, y - y.mean(dim=0), ridge))
         residual = y - y.mean(dim=0) - x @ self.weight
         self.error.copy_(residual.T @ residual / len(y))
         return self

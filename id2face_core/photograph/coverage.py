@@ -8,16 +8,16 @@ from scipy.ndimage import gaussian_filter
 from ..colour import rgb_to_lab
 from ..faces.alignment import ffhq_matrix, transform_points, warp
 from ..resampling import reduce
-from .hair import BRIDGE, RENDERING, above_brows, between, extent, skin_distance, upright
+from .hair import BRIDGE, NOSE, RENDERING, above_brows, above_nose, around, between, extent, skin_distance, upright
 from .mask import LIPS, features_mask, mouth_mask, soft_mask
 from .stains import STAIN
 from .warp import Box, face_width, window_around
 
 ZONES = ("forehead", "jaw", "sides", "cheeks", "chin_hair", "lip_hair", "glasses")
-CHIN_HAIR, LIP_HAIR = BEARD = [ZONES.index("chin_hair"), ZONES.index("lip_hair")]
-GLASSES = ZONES.index("glasses")
+CHIN_HAIR, GLASSES = ZONES.index("chin_hair"), ZONES.index("glasses")
+BEARD = [CHIN_HAIR, ZONES.index("lip_hair")]
 SIDES, PHILTRUM, CHEEK = 0.3, 0.2, 0.12  # of the face's width from the middle: where sides begin, upper lip ends, cheek begins
-NOSE, FADE = 1, 0.05  # point of its tip, below which the jaw begins; in heights of the mesh
+FADE = 0.05  # heights of the mesh below the tip of the nose, in which the jaw begins
 WORK = 200  # pixels across a face: renderings have about as many, and roughness is compared with theirs
 FINE = 0.012  # face widths: what is finer is texture
 SMOOTH = 0.5  # of L, added to the cheek's texture: noise that every picture has
@@ -39,9 +39,8 @@ def coverage(picture: np.ndarray, mesh: np.ndarray) -> np.ndarray:
     window = reduce(picture[box.y0 : box.y1, box.x0 : box.x1].astype(np.float32), factor)
     points = (mesh[:, :2].astype(np.float64) - box.origin + 0.5) / factor - 0.5
     box, (up, height), width = Box(0, 0, *window.shape[1::-1]), upright(points), face_width(points)
-    y, x = np.mgrid[box.y0 : box.y1, box.x0 : box.x1]
-    x, y = x - points[NOSE, 0], y - points[NOSE, 1]
-    level, aside = (x * up[0] + y * up[1]) / height, np.abs(y * up[0] - x * up[1]) / width
+    y, x = np.mgrid[box.y0 : box.y1, box.x0 : box.x1] - points[NOSE, ::-1, None, None]
+    level, aside = above_nose(points, box), np.abs(y * up[0] - x * up[1]) / width
     lips = float(((points[LIPS] - points[NOSE]) @ up).mean() / height)
     high, low = above_brows(points, box), np.clip(-level / FADE, 0, 1)
     oval = soft_mask(points, box, "oval", 0.02, 0.03)
@@ -71,9 +70,9 @@ def rim_line(picture: np.ndarray, points5: np.ndarray, mesh: np.ndarray) -> floa
     matrix = ffhq_matrix(points5, ALIGNED)
     light = gaussian_filter(rgb_to_lab(warp(picture, matrix, ALIGNED))[..., 0], 1.0)
     bridge = transform_points(mesh[BRIDGE, :2].astype(np.float64), matrix)
-    low, high = np.floor(bridge.min(axis=0) - 2).astype(int).clip(0), np.ceil(bridge.max(axis=0) + 2).astype(int)
-    across = light[low[1] : high[1], low[0] : high[0]]
-    return float(np.abs(np.diff(across.mean(axis=1))).max()) if min(across.shape) > 1 else 0.0
+    _, place = around(bridge, 2, Box(0, 0, ALIGNED, ALIGNED))
+    rows = light[place].mean(axis=1)
+    return float(np.abs(np.diff(rows)).max()) if len(rows) > 1 else 0.0
 
 
 def _mean(values: np.ndarray, weight: np.ndarray) -> float:

@@ -18,6 +18,7 @@ WEIGHTS = np.array([0.8, 1.0, 1.0], dtype=np.float32)  # of L, a, b in a distanc
 SOURCE = (15.0, 28.0)  # Lab distance from the skin where hair begins and is certain
 RENDERING = (6.0, 12.0)  # a strand too many taken out costs nothing there
 STRANDS = (16.0, 26.0)  # below the brows, where shadows are darker
+NOSE = 1  # point of its tip
 BRIDGE = [193, 417, 122, 351]  # of the nose, where glasses sit
 GLASSES = 0.08
 # share of hair around a brow that is under a fringe, how much more that is, and how much darker it is there, than at the other
@@ -31,6 +32,14 @@ def upright(points: np.ndarray) -> tuple[np.ndarray, float]:
     up = points[10] - points[152]
     height = max(float(np.linalg.norm(up)), 1e-6)
     return up / height, height
+
+
+def above_nose(points: np.ndarray, box: Box) -> np.ndarray:
+    """How far above the tip of the nose the pixels of a window are, in heights of the mesh, float64 [h, w]."""
+    up, height = upright(points)
+    y, x = np.mgrid[box.y0 : box.y1, box.x0 : box.x1]
+    level: np.ndarray = ((x - points[NOSE, 0]) * up[0] + (y - points[NOSE, 1]) * up[1]) / height
+    return level
 
 
 def above_brows(points: np.ndarray, box: Box) -> np.ndarray:
@@ -111,9 +120,7 @@ def without_hair(new: np.ndarray, points: np.ndarray, box: Box) -> tuple[np.ndar
         (float32 [h, w, 3], share that was drawn over [h, w] in 0..1).
     """
     unit = face_width(points)
-    up, height = upright(points)
-    y, x = np.mgrid[box.y0 : box.y1, box.x0 : box.x1]
-    level = ((x - points[1, 0]) * up[0] + (y - points[1, 1]) * up[1]) / height
+    level = above_nose(points, box)
     distance = skin_distance(new, points, box)
     drawn, brows = _brows_in_hair(distance, points, box)
     high, free = above_brows(points, box), 1 - features_mask(drawn, box, brows=brows)
@@ -138,11 +145,11 @@ def _brows_in_hair(distance: np.ndarray, points: np.ndarray, box: Box) -> tuple[
     """
     unit, mesh, brows = face_width(points), points, []
     for side, brow in enumerate(EYEBROWS):
-        around, place = _around(points[brow], 0.15 * unit, box)
-        dark, own = between(distance[place], STRANDS) > 0.3, brow_mask(points, around, side, 0.01) > 0.5
-        y, x = np.mgrid[around.y0 : around.y1, around.x0 : around.x1]
+        near, place = around(points[brow], 0.15 * unit, box)
+        dark, own = between(distance[place], STRANDS) > 0.3, brow_mask(points, near, side, 0.01) > 0.5
+        y, x = np.mgrid[near.y0 : near.y1, near.x0 : near.x1]
         row = len(brow) // 2
-        over = (brow_mask(points, around, side, 0.05) > 0.5) & ~own & _above(points, x, y, points[brow[:row]])
+        over = (brow_mask(points, near, side, 0.05) > 0.5) & ~own & _above(points, x, y, points[brow[:row]])
         brows.append(NARROW if over.any() and dark[over].mean() > TOUCHED else np.inf)
         end, inner = points[brow[[0, row]]].mean(axis=0), points[brow[[row - 1, -1]]].mean(axis=0)
         away = (end - inner) / max(float(np.linalg.norm(end - inner)), 1e-6)
@@ -153,7 +160,7 @@ def _brows_in_hair(distance: np.ndarray, points: np.ndarray, box: Box) -> tuple[
     return mesh, (brows[0], brows[1])
 
 
-def _around(points: np.ndarray, margin: float, box: Box) -> tuple[Box, tuple[slice, slice]]:
+def around(points: np.ndarray, margin: float, box: Box) -> tuple[Box, tuple[slice, slice]]:
     """The part of a window around points [N, 2], and where it lies in it; never empty."""
     rows, columns = extent(np.concatenate((points - margin, points + margin)), box)
     return Box(box.x0 + columns.start, box.y0 + rows.start, box.x0 + columns.stop, box.y0 + rows.stop), (rows, columns)

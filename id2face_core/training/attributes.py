@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from .. import regression
 from ..attributes.geometry import close_points, head_poses, head_rotations, mesh_sizes, normalised_points
 from ..attributes.networks import BlendshapeNetwork, ExpressionNetwork, PersonNetwork, inner_face
 from ..attributes.vector import MIRRORED
@@ -128,7 +129,7 @@ def _fit_linear(model: BlendshapeNetwork | ExpressionNetwork, x: Tensor, y: Tens
     """Ridge regression as the start of the linear part."""
     z = ((x - model.centre) / model.spread).double()
     mean = y.double().mean(dim=0)
-    weight = torch.linalg.solve(z.T @ z + ridge * torch.eye(z.shape[1], dtype=z.dtype), z.T @ (y.double() - mean))
+    weight = regression.ridge(z, y.double() - mean, ridge)
     model.linear.weight.copy_(weight.T)
     model.linear.bias.copy_(mean)
 

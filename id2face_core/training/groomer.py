@@ -16,7 +16,7 @@ from ..diffusion.groomer import StyleGroomer
 from ..diffusion.style_space import expand
 from ..errors import FaceRejectedError
 from ..faces.landmarks import FILES, LandmarkModel, MeshNetwork
-from ..generator.protocol import FaceGenerator
+from ..generator.protocol import FaceGenerator, pixels
 from ..photograph.coverage import GLASSES, ZONES, coverage
 from .corrections import asked_codes
 from .refiner import RefinerTask
@@ -54,9 +54,8 @@ def measure_coverage(
         if len(codes) >= enough or (number >= LEAST_FACES and not codes):
             break
         for rows in draw(number).split(batch):
-            images = generator.synthesize(expand(rows), WINDOW, False)
-            pixels = ((images.float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-            for code, picture in zip(rows.float().cpu(), pixels, strict=True):
+            pictures = pixels(generator.synthesize(expand(rows), WINDOW, False))
+            for code, picture in zip(rows.float().cpu(), pictures, strict=True):
                 try:
                     seen = coverage(picture, mesh.fit(picture, NOMINAL_POINTS - WINDOW_ORIGIN).points)
                 except FaceRejectedError:

@@ -16,6 +16,7 @@ from ..diffusion.recomposer import Recomposer, Refinement
 from ..diffusion.refiner import StyleRefiner
 from ..diffusion.surrogate import StyleSurrogate
 from ..generator.loader import load_generator
+from ..generator.protocol import pixels
 from ..identity.traits import IdentityTraits
 from ..identity.vae import IdentityVAE
 from .table import Table
@@ -45,9 +46,8 @@ def sample_faces(output: Path, count: int = COUNT, steps: int = 8, seed: int = 0
     generator = load_generator()
     faces = []
     for styles in made.styles:
-        image = generator.synthesize(styles[None], WINDOW, False)[0]
-        pixels = ((image.clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()
-        faces.append(Image.fromarray(pixels).resize((SIDE, SIDE * pixels.shape[0] // pixels.shape[1]), Image.Resampling.LANCZOS))
+        face = pixels(generator.synthesize(styles[None], WINDOW, False))[0]
+        faces.append(Image.fromarray(face).resize((SIDE, SIDE * face.shape[0] // face.shape[1]), Image.Resampling.LANCZOS))
     gates = np.zeros((0, 0)) if made.gates is None else made.gates.float().mean(dim=1).numpy()
     return _grid(faces, output / "pictures/samples.png"), gates
 

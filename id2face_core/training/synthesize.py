@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..components import WINDOW
 from ..diffusion.style_space import expand
-from ..generator.protocol import FaceGenerator
+from ..generator.protocol import FaceGenerator, pixels
 
 SHARD = 64
 TRUNCATION = (0.6, 1.0)
@@ -88,9 +88,8 @@ def _render(generator: FaceGenerator, codes: Tensor, folder: Path, end: float, b
         if time.monotonic() >= end:
             return False
         chosen = missing[start : start + batch]
-        images = generator.synthesize(expand(codes[chosen]), WINDOW, False)
-        pixels = ((images.float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-        for i, picture in zip(chosen, pixels, strict=True):
+        pictures = pixels(generator.synthesize(expand(codes[chosen]), WINDOW, False))
+        for i, picture in zip(chosen, pictures, strict=True):
             temporary = folder / f"{i:03d}.tmp"
             Image.fromarray(picture).save(temporary, format="JPEG", quality=92)
             temporary.replace(folder / f"{i:03d}.jpg")

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .. import regression
 from ..errors import AssetCorruptError
 from .frozen import FrozenGraph, Operator, Step, convolve, pool, same_padding
 
@@ -172,7 +173,7 @@ class SecondReader(nn.Module):
         x = torch.cat(rows).double()
         centre, middle = x.mean(dim=0), target.mean(dim=0).double()
         x = x - centre
-        slope = torch.linalg.solve(x.T @ x + ridge * torch.eye(x.shape[1]).to(x), x.T @ (target - middle))
+        slope = regression.ridge(x, target - middle, ridge)
         self.slope.copy_(slope)
         self.offset.copy_(middle - centre @ slope)
         return self

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from .. import regression
 from ..attributes.edit import PERSON_TRAITS
 from ..attributes.vector import index
 from ..identity.traits import DIRECTIONS
@@ -63,7 +64,7 @@ class _Reader:
     def fit(self, embeddings: Tensor, labels: Tensor) -> _Reader:
         y = (labels - labels.mean(dim=0)) / labels.std(dim=0).clamp_min(1e-6)
         x = self._features(embeddings)
-        self.slope = torch.linalg.solve(x.T @ x + RIDGE * torch.eye(x.shape[1]), x.T @ y)
+        self.slope = regression.ridge(x, y, RIDGE)
         return self
 
     def __call__(self, embeddings: Tensor) -> Tensor:

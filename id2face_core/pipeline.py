@@ -205,8 +205,7 @@ class Anonymizer:
         person = persons.of(source)
         generator = _generator(source, options, secret, person)
         latents = self._identities(source, wanted, options, preset, generator, person)
-        asked = self.parts.recomposer.asked(wanted)
-        released = self.parts.traits.release(latents, asked, self._kept(options))
+        released = self.parts.traits.release(latents, wanted, self._kept(options))
         candidates = draw_candidates(
             self.parts, latents, released, generator, forbidden=source.embedding, margin=preset.limit, guidance=preset.guidance,
             cover=wished_cover(source, wanted, preset.region == "head"), steps=options.steps or preset.steps,
@@ -214,7 +213,7 @@ class Anonymizer:
         ).first(None if person is None else person.choice)  # fmt: skip
         seed, scene = int(torch.randint(2**31, (1,), generator=generator)), scene_of(output, source, faces)
         how = ComposeOptions(region=preset.region)
-        skin = BareSkin.of(scene.picture, scene.source.mesh.points)
+        skin = BareSkin.of(scene.picture, scene.source.mesh.points, scene.source.hair)
         window, wish = FULL_WINDOW if preset.region == "head" else None, wished_expression(source, wanted)
 
         def attempt(one: Candidates) -> tuple[float, Reading, tuple[Composite, NewFace]]:
@@ -226,7 +225,7 @@ class Anonymizer:
             _stop_if(interrupted)
             seen = read_result(self.parts, scene.source, composite.picture)
             wrong = fault(
-                self.parts, source, asked, alone, limit=preset.limit, kept=self._kept(options), pasted=seen,
+                self.parts, source, wanted, alone, limit=preset.limit, kept=self._kept(options), pasted=seen,
                 drawn=composite.drawn, stained=skin.stained(composite.picture),
             )  # fmt: skip
             # hair and light around a face make it older or younger: that is asked for

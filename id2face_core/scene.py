@@ -48,7 +48,7 @@ def scene_of(picture: np.ndarray, source: SourceFace, others: Sequence[Face]) ->
     moved = {id(face): view.face(face) for face in (*others, source.face)}
     inside = replace(
         source, face=moved[id(source.face)], mesh=view.mesh(source.mesh), occluder=view.mask(source.occluder),
-        person=view.mask(source.person),
+        person=view.mask(source.person), hair=view.mask(source.hair),
     )  # fmt: skip
     return Scene(np.array(small), inside, [moved[id(face)] for face in others], True)
 

@@ -18,6 +18,7 @@ from torch import Generator, Tensor
 
 from .attributes.vector import group_slice, index
 from .components import Components, window_origin
+from .diffusion.groomer import look
 from .diffusion.ranking import misfit
 from .diffusion.recomposer import Guidance
 from .diffusion.style_space import expand
@@ -29,11 +30,12 @@ from .generator.window import Window
 from .identity.orthogonal import exact, keyed, one_sided
 from .photograph.compose import ComposeOptions, Composite, compose
 from .photograph.coverage import BEARD, CHIN_HAIR, GLASSES, ZONES, coverage, rim_line
+from .photograph.hair import hair_of
 from .photograph.mask import Neighbour
 
 MIN_FACE = 16.0  # pixels between the sides of a box; below, neither mesh nor detector can be trusted
 MAX_YAW, MAX_PITCH = 50.0, 40.0  # degrees; the packaged generator has seen little beyond
-WEARS, SEX = index("glasses"), index("sex")
+WEARS, SEX, POSE = index("glasses"), index("sex"), group_slice("pose")
 GLASSES_SURE, RIM_LINE = 0.95, 1.85  # see `rim_line`
 PERSON_NONCE = b"person"
 BEARDED = 0.95  # roughness of the chin beside the cheeks from which a beard is sure; shaved ones are at .5, four of 102 above
@@ -53,8 +55,10 @@ class SourceFace:
     embedding: Tensor = field(repr=False)  # [E], unit norm
     occluder: SoftMask = field(repr=False)  # hands in front of the face
     person: SoftMask = field(repr=False)
+    hair: SoftMask = field(repr=False)  # in place of skin, see photograph.hair
     digest: bytes = field(repr=False)  # of the aligned crop: seeds the face's generator in a run without a key
     cover: Tensor = field(repr=False)  # [Z], what each zone shows beside skin, see photograph.coverage
+    descent: Tensor = field(repr=False)  # [4], see AttributeExtractor.read
 
 
 @dataclass(frozen=True)
@@ -125,7 +129,7 @@ def read_face(parts: Components, picture: np.ndarray, face: Face) -> SourceFace:
     if not np.isfinite(side) or side < MIN_FACE:
         raise FaceRejectedError("too_small", f"the face is {side:.0f} px wide, at least {MIN_FACE:.0f} are needed")
     mesh = parts.mesh.fit(picture, face.points)
-    attributes = torch.from_numpy(parts.extractor.extract(picture, face.points, mesh))
+    attributes, descent = map(torch.from_numpy, parts.extractor.read(picture, face.points, mesh))
     yaw, pitch = float(attributes[0]), float(attributes[1])
     if abs(yaw) > MAX_YAW or abs(pitch) > MAX_PITCH:
         raise FaceRejectedError("profile", f"yaw {yaw:.0f}, pitch {pitch:.0f} degrees are beyond the generator's range")
@@ -137,16 +141,20 @@ def read_face(parts: Components, picture: np.ndarray, face: Face) -> SourceFace:
     occluder, person = parts.occlusion.read(picture, mesh), parts.person.read(picture, mesh)
     expression = torch.from_numpy(parts.extractor.expression(mesh))
     cover = torch.from_numpy(coverage(picture, mesh.points))
-    return SourceFace(face, mesh, attributes, expression, embed(parts, picture, face.points), occluder, person, digest, cover)
+    return SourceFace(
+        face, mesh, attributes, expression, embed(parts, picture, face.points), occluder, person, hair_of(picture, mesh.points),
+        digest, cover, descent,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What is read off a face: attributes [A], blendshapes [52], embedding [E] (unit norm)."""
+    """What is read off a face: attributes [A], blendshapes [52], embedding [E] (unit norm), share of each descent [4]."""
 
     attributes: Tensor
     expression: Tensor
     embedding: Tensor
+    descent: Tensor
 
 
 @dataclass(frozen=True)
@@ -160,7 +168,7 @@ def read_rendering(parts: Components, new: NewFace) -> Reading:
     """What is read off a new face alone. Raises FaceRejectedError "attributes"."""
     seen = _read(parts, new.rendering, five_points(new.mesh), new.mesh)
     cover = torch.from_numpy(coverage(new.rendering, new.mesh.points))
-    return Reading(seen.attributes, seen.expression, seen.embedding, cover)
+    return Reading(seen.attributes, seen.expression, seen.embedding, seen.descent, cover)
 
 
 def read_result(parts: Components, source: SourceFace, picture: np.ndarray) -> Seen:
@@ -169,9 +177,9 @@ def read_result(parts: Components, source: SourceFace, picture: np.ndarray) -> S
 
 
 def _read(parts: Components, picture: np.ndarray, points5: np.ndarray, mesh: Mesh) -> Seen:
-    attributes = torch.from_numpy(parts.extractor.extract(picture, points5, mesh))
+    attributes, descent = map(torch.from_numpy, parts.extractor.read(picture, points5, mesh))
     expression = torch.from_numpy(parts.extractor.expression(mesh))
-    return Seen(attributes, expression, embed(parts, picture, points5))
+    return Seen(attributes, expression, embed(parts, picture, points5), descent)
 
 
 def wished_expression(source: SourceFace, wanted: Tensor) -> Tensor:
@@ -321,7 +329,7 @@ def draw_candidates(
         guided = Guidance(guidance, parts.traits.settled(latents, identity_latent(parts, forbidden)[None]))
     made = parts.recomposer(
         latents, attributes, [generator], steps=steps, spread=parts.spread, scheduler=scheduler, callback=callback,
-        avoid=forbidden, guidance=guided, cover=cover,
+        avoid=forbidden, guidance=guided, limits=_limits(attributes, cover),
     )  # fmt: skip
     cost = misfit(parts.surrogate, made.codes, parts.surrogate.standardise(attributes), forbidden, margin)
     order = tuple(cost.argsort(stable=True).tolist())
@@ -334,21 +342,31 @@ def ask_again(
 ) -> Candidates:
     """The candidate of a rank with other attributes [A]: the same identity and the same noise, no new diffusion. One row.
 
-    hidden: [Z], what the last rendering showed beyond what was read of its code, see `misread`.
+    hidden: [R], what the last rendering showed beyond what was read of its code, see `misread`.
     """
     i = candidates.order[rank]
     latent, residual, values = candidates.latents[i : i + 1], candidates.residuals[i : i + 1], attributes[None]
     guidance = None if candidates.guidance is None else candidates.guidance.of(slice(i, i + 1))
-    codes = parts.recomposer.complete(residual, latent, values, candidates.avoid, guidance, candidates.cover, hidden)
+    limits = _limits(candidates.attributes[i : i + 1], candidates.cover)  # not what is asked for to get there
+    codes = parts.recomposer.complete(residual, latent, values, candidates.avoid, guidance, limits, hidden)
     gates = None if candidates.gates is None else candidates.gates[:, i : i + 1]
     return Candidates(latent, values, residual, expand(codes), codes, gates, (0,), candidates.avoid, guidance, candidates.cover)
 
 
+def _limits(attributes: Tensor, cover: Tensor | None) -> Tensor | None:
+    """Least and most [K, 2, R] of how faces look that shall have attributes [K, A], see `groomer.look`; cover: [2, Z] or None."""
+    if cover is None:
+        return None
+    pose = attributes[:, None, POSE].expand(-1, 2, -1)
+    return look(pose, cover.expand(len(attributes), -1, -1))
+
+
 @torch.inference_mode()
 def misread(parts: Components, candidates: Candidates, reading: Reading) -> Tensor | None:
-    """By how much more [Z] the rendering of the first in order shows than its code said; None where nothing reads codes."""
+    """By how much more [R] the rendering of the first in order shows than its code said; None where nothing reads codes."""
     groomer, i = parts.recomposer.groomer, candidates.order[0]
-    return None if groomer is None else groomer.misread(candidates.codes[i : i + 1], reading.cover[None])[0]
+    shown = look(reading.attributes[POSE], reading.cover)
+    return None if groomer is None else groomer.misread(candidates.codes[i : i + 1], shown[None])[0]
 
 
 def render_candidate(parts: Components, candidates: Candidates, rank: int = 0, window: Window | None = None) -> NewFace:
@@ -409,7 +427,8 @@ def paste(
         return _compose(picture, source, new, options, rng, neighbours, bend)
     shown = parts.extractor.expression(new.mesh)
     bend = parts.extractor.bend(new.mesh, new.wish.numpy() - shown)
-    first = _compose(picture, source, new, options, deepcopy(rng), neighbours, bend)
+    rough = replace(options, colour=False, grain=False)  # its mesh is all that is looked at
+    first = _compose(picture, source, new, rough, deepcopy(rng), neighbours, bend)
     shown = parts.extractor.expression(parts.mesh.fit(first.picture, source.face.points))
     bend = bend + parts.extractor.bend(new.mesh, new.wish.numpy() - shown)
     return replace(_compose(picture, source, new, options, rng, neighbours, bend), bend=bend)
@@ -422,5 +441,5 @@ def _compose(
     others = [Neighbour(face.box, face.score > source.face.score) for face in neighbours if face is not source.face]
     return compose(
         picture, source.mesh, new.rendering, new.mesh, options, rng, occluder=source.occluder, person=source.person,
-        rendering_person=new.person, bend=bend, neighbours=others,
+        rendering_person=new.person, hair=source.hair, bend=bend, neighbours=others,
     )  # fmt: skip

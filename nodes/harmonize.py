@@ -75,11 +75,11 @@ def recompose_all(
     choices: dict[str, int] = {}  # which candidate a person became in his first picture
 
     def one(source: SourceFace, identity: Identity, wish: Tensor | None) -> Recomposed:
-        asked = parts.recomposer.asked(source.attributes if wish is None else wish)
-        values = asked[None]
+        wanted = source.attributes if wish is None else wish
+        values = wanted[None]
         latents = identity.latents if len(identity.latents) > 1 else identity.latents.expand(PRESET.candidates, -1)
         if identity.kept is not None:  # traits that are free are those of the new identity
-            values = parts.traits.release(latents, asked, identity.kept)
+            values = parts.traits.release(latents, wanted, identity.kept)
 
         def after_step(step: int, residual: Tensor) -> None:
             stop_if_interrupted()  # before a preview, which takes longer than the step
@@ -89,11 +89,11 @@ def recompose_all(
         generator = face_generator(identity)
         candidates = draw_candidates(
             parts, latents, values, generator, forbidden=source.embedding, margin=PRESET.limit, steps=steps,
-            scheduler=scheduler, guidance=guidance, cover=wished_cover(source, asked, extent == EXTENTS[1]), callback=after_step,
+            scheduler=scheduler, guidance=guidance, cover=wished_cover(source, wanted, extent == EXTENTS[1]), callback=after_step,
         ).first(choices.get(identity.person or ""))  # fmt: skip
         grain_seed = int(torch.randint(2**31, (1,), generator=generator))
         window = FULL_WINDOW if extent == EXTENTS[1] else None
-        new, choice = best_rendering(parts, candidates, source, identity, asked, attempts, window)
+        new, choice = best_rendering(parts, candidates, source, identity, wanted, attempts, window)
         if identity.person is not None:
             choices.setdefault(identity.person, choice)
         progress.step(0, new.rendering)
@@ -112,7 +112,7 @@ def recompose_all(
 
 
 def best_rendering(
-    parts: Components, candidates: Candidates, source: SourceFace, identity: Identity, asked: Tensor, attempts: int,
+    parts: Components, candidates: Candidates, source: SourceFace, identity: Identity, wanted: Tensor, attempts: int,
     window: Window | None,
 ) -> tuple[NewFace, int]:  # fmt: skip
     """The first rendering with nothing wrong, else the best of `attempts`, and which candidate it is.
@@ -123,13 +123,13 @@ def best_rendering(
     from id2face_core.faults import fault, least_faulty
     from id2face_core.stages import read_rendering, render_candidate, wished_expression
 
-    wish = wished_expression(source, asked)
+    wish = wished_expression(source, wanted)
 
     def attempt(one: Candidates) -> tuple[float, Reading, NewFace]:
         stop_if_interrupted()
         new = replace(render_candidate(parts, one, window=window), wish=wish)
         reading = read_rendering(parts, new)
-        return fault(parts, source, asked, reading, limit=PRESET.limit, kept=identity.kept), reading, new
+        return fault(parts, source, wanted, reading, limit=PRESET.limit, kept=identity.kept), reading, new
 
     return least_faulty(parts, candidates, attempt, attempts)
 

@@ -11,7 +11,14 @@ import torch
 import id2face_core
 from id2face_core.attributes.extractor import MOST, AttributeExtractor, skin_colours
 from id2face_core.attributes.geometry import CLOSE_INPUTS, close_points
-from id2face_core.attributes.networks import BlendshapeNetwork, ExpressionNetwork, PersonNetwork, inner_face
+from id2face_core.attributes.networks import (
+    DESCENTS,
+    BlendshapeNetwork,
+    ExpressionNetwork,
+    PersonNetwork,
+    WitnessNetwork,
+    inner_face,
+)
 from id2face_core.attributes.vector import ATTRIBUTES, BLENDSHAPES, MIRRORED, group_slice, index
 from id2face_core.errors import FaceRejectedError, ShapeError
 from id2face_core.faces.landmarks import OVAL
@@ -33,13 +40,15 @@ def _tiny() -> AttributeExtractor:
     shapes.canonical.copy_(torch.randn(468, 3))
     close = ExpressionNetwork(width=8)
     close.basis.copy_(torch.randn(52, 468, 3))
-    return AttributeExtractor(shapes, PersonNetwork(widths=(4, 4, 8, 8)), close)
+    return AttributeExtractor(shapes, PersonNetwork(widths=(4, 4, 8, 8)), close, WitnessNetwork((4, 4, 8), (0, 1, 1)))
 
 
 def test_vector_is_finite_and_within_its_units() -> None:
     picture = np.random.default_rng(1).integers(0, 256, (200, 200, 3), dtype=np.uint8)
-    values = _tiny().extract(picture, POINTS5, _mesh())
+    values, descent = _tiny().read(picture, POINTS5, _mesh())
     assert values.shape == (len(ATTRIBUTES),) and values.dtype == np.float32
+    assert descent.shape == (len(DESCENTS),) and descent.sum() == pytest.approx(1) and descent.min() >= 0
+    assert 0 <= values[index("age")] <= 100
     shapes = values[group_slice("blendshapes")]
     assert 0 <= shapes.min() and shapes.max() <= 1
     assert 0 <= values[index("sex")] <= 1 and 0 <= values[index("glasses")] <= 1
@@ -50,7 +59,7 @@ def test_a_mesh_that_is_not_finite_is_rejected() -> None:
     irises = mesh.irises.copy()
     irises[0] = np.nan
     with pytest.raises(FaceRejectedError):
-        extractor.extract(np.zeros((200, 200, 3), np.uint8), POINTS5, Mesh(mesh.points, irises, 1.0))
+        extractor.read(np.zeros((200, 200, 3), np.uint8), POINTS5, Mesh(mesh.points, irises, 1.0))
 
 
 def test_a_closer_look_gives_blendshapes_and_needs_its_points() -> None:
@@ -95,10 +104,23 @@ def test_skin_of_an_even_picture_is_its_colour() -> None:
 
 
 def test_networks_do_not_depend_on_the_batch() -> None:
-    person = _tiny().person
     crops, points = torch.rand(3, 3, 112, 112), _oval((56.0, 60.0), (30.0, 40.0)).expand(3, -1, -1)
-    with torch.inference_mode():
-        torch.testing.assert_close(person(crops, points)[1:2], person(crops[1:2], points[1:2]), atol=1e-4, rtol=1e-4)
+    for network in (_tiny().person, _tiny().witness):
+        with torch.inference_mode():
+            torch.testing.assert_close(network(crops, points)[1:2], network(crops[1:2], points[1:2]), atol=1e-4, rtol=1e-4)
+
+
+def test_the_witness_and_nobody_that_was_trained_through_says_how_old_somebody_is() -> None:
+    picture, extractor = np.random.default_rng(1).integers(0, 256, (200, 200, 3), dtype=np.uint8), _tiny()
+    before, _ = extractor.read(picture, POINTS5, _mesh())
+    for network, changed in ((extractor.person, ["glasses"]), (extractor.witness, ["age", "sex"])):
+        last = [m for m in network.head if isinstance(m, torch.nn.Linear)][-1]
+        with torch.no_grad():
+            last.bias += torch.linspace(1, 2, len(last.bias))
+        network.register_to_config(reads_glasses=True)
+        after, _ = extractor.read(picture, POINTS5, _mesh())
+        assert [name for name in ATTRIBUTES if before[index(name)] != after[index(name)]] == changed
+        before = after
 
 
 def test_shipped_weights_load_and_hold_a_canonical_face() -> None:
@@ -131,9 +153,10 @@ def test_the_inner_face_of_an_oval_beyond_the_crop_is_cut_off() -> None:
     assert float(inside.sum()) == pytest.approx(torch.pi * 30 * 40 / 2, rel=0.05)
 
 
-def test_age_and_sex_do_not_depend_on_what_lies_around_the_face() -> None:
+@pytest.mark.parametrize("name", ["person", "witness"])
+def test_age_and_sex_do_not_depend_on_what_lies_around_the_face(name: str) -> None:
     torch.manual_seed(0)
-    network, points = PersonNetwork(widths=(4, 4, 8, 8)).eval(), _oval((56.0, 60.0), (30.0, 40.0))
+    network, points = getattr(_tiny(), name), _oval((56.0, 60.0), (30.0, 40.0))
     crop = torch.rand(1, 3, 112, 112)
     outside = inner_face(points) == 0
     other = torch.where(outside, torch.rand(1, 3, 112, 112), crop)

@@ -19,10 +19,10 @@ from id2face_core.stages import STAY, Candidates, Reading
 NO_SHAPES = torch.zeros(52)
 SOURCE: Any = SimpleNamespace(
     embedding=torch.tensor([1.0, 0.0]), attributes=torch.zeros(len(ATTRIBUTES)), expression=NO_SHAPES, face=None,
-    cover=torch.full((len(ZONES),), 0.2),
+    cover=torch.full((len(ZONES),), 0.2), descent=torch.tensor([0.9, 0.1, 0.0, 0.0]),
 )  # fmt: skip
 PARTS: Any = SimpleNamespace(
-    traits=SimpleNamespace(indices=[faults.AGE, faults.SEX]), recomposer=SimpleNamespace(groomer=None)
+    traits=SimpleNamespace(indices=[faults.AGE, faults.SEX, *faults.SKIN]), recomposer=SimpleNamespace(groomer=None)
 )
 
 
@@ -35,7 +35,7 @@ def reading(cosine: float = 0.0, age: float = 30.0, sex: float = 0.0, chin: floa
     attributes[faults.AGE], attributes[faults.SEX] = age, sex
     cover = torch.full((len(ZONES),), 0.2)
     cover[CHIN_HAIR] = chin
-    return Reading(attributes, NO_SHAPES, unit(cosine), cover)
+    return Reading(attributes, NO_SHAPES, unit(cosine), SOURCE.descent, cover)
 
 
 def wrong(alone: Reading, pasted: Reading | None = None, wanted: Reading | None = None, **options: Any) -> float:
@@ -51,7 +51,16 @@ def test_likeness_is_the_worst_and_what_cannot_be_compared_is_alike() -> None:
 def test_age_and_sex_count_where_they_are_kept() -> None:
     assert wrong(reading(age=37)) < 1 < wrong(reading(age=39))
     assert wrong(reading(sex=0.4)) < 1 < wrong(reading(sex=0.9))
-    assert wrong(reading(age=80, sex=1), kept=torch.tensor([False, False])) == 0
+    assert wrong(reading(age=80, sex=1), kept=torch.zeros(8, dtype=torch.bool)) == 0
+
+
+def test_descent_counts_unless_it_is_free_or_the_skin_was_set() -> None:
+    some, other = (replace(reading(), descent=torch.tensor(shares)) for shares in ((0.6, 0.4, 0.0, 0.0), (0.1, 0.1, 0.8, 0.0)))
+    assert wrong(some) < 1 < wrong(other) and wrong(reading(), other) > 1 and wrong(other, reading()) == 0
+    assert wrong(other, kept=torch.tensor([True] * 2 + [False] * 6)) == 0
+    wish = reading()
+    wish.attributes[faults.SKIN[0]] = 20.0
+    assert wrong(other, wanted=wish) == 0
 
 
 def test_age_and_sex_are_those_of_the_finished_picture() -> None:
@@ -75,6 +84,14 @@ def test_expression_is_that_of_the_picture_and_may_be_wished_for() -> None:
     shown[BLENDSHAPES.index("mouthSmileLeft")] = 1.0
     assert wrong(reading(), wanted=smile) == pytest.approx(1 / 52 / faults.EXPRESSION_TOLERANCE)
     assert wrong(replace(reading(), expression=shown), wanted=smile) == 0
+
+
+@pytest.mark.parametrize("name", ["jawOpen", "eyeBlinkLeft", "eyeBlinkRight"])
+def test_a_mouth_that_shuts_or_an_eye_that_opens_counts_by_itself(name: str) -> None:
+    for change, fine in ((0.2, True), (0.4, False)):
+        shapes = NO_SHAPES.clone()
+        shapes[BLENDSHAPES.index(name)] = change
+        assert (wrong(reading(), replace(reading(), expression=shapes)) < 1) is fine
 
 
 def test_of_two_that_miss_something_the_one_that_misses_less_in_all_is_better() -> None:
@@ -161,9 +178,9 @@ class Attempts:
 
 
 def test_what_the_reader_of_codes_misread_is_told_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
-    attempts = Attempts(monkeypatch, [3.0, "no_mesh", 2.0, 0.5])
-    attempts.run(4)
-    assert attempts.told == [None, 2.0, 2.0, 1.0], "a failed attempt tells nothing"
+    attempts = Attempts(monkeypatch, [3.0, 2.0, "no_mesh", 2.0, 0.5])
+    attempts.run(5)
+    assert attempts.told == [None, 2.0, 1.0, 1.0, 1.0], "half of it to another candidate; a failed attempt tells nothing"
 
 
 def test_who_is_still_alike_loses_glasses_and_beard(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,30 +188,32 @@ def test_who_is_still_alike_loses_glasses_and_beard(monkeypatch: pytest.MonkeyPa
     worn[1, 0] = 0.0
     one = torch.zeros(1, 3)
     candidates = Candidates(one, one, one, one, one, None, (0, 0, 0), SOURCE.embedding, None, worn)
-    covers = []
+    covers, ranks = [], []
 
-    def ask_again(parts: Any, candidates: Candidates, *_: Any) -> Candidates:
+    def ask_again(parts: Any, candidates: Candidates, rank: int, *_: Any) -> Candidates:
         covers.append(candidates.cover)
+        ranks.append(rank)
         return candidates
 
-    cosines = iter((0.15, 0.25, 0.1))
+    cosines = iter((0.14, 0.25, 0.1))
     monkeypatch.setattr(faults, "ask_again", ask_again)
     monkeypatch.setattr(faults, "misread", lambda *_: None)
     faults.least_faulty(PARTS, candidates, lambda one: (2.0, replace(reading(next(cosines)), attributes=torch.zeros(3)), None), 3)
     assert torch.equal(covers[0], worn) and torch.equal(covers[1], worn), "not before it tells"
     least, most = covers[2]
     assert least.max() == 0 and most[GLASSES] < 1 and most[CHIN_HAIR] < 1 and most[0] == 0 and most[1] == 1.5
+    assert ranks == [0, 0, 1], "and another one's turn comes"
 
 
 def test_the_first_faultless_rendering_is_taken_else_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert Attempts(monkeypatch, [3.0, 2.0, 0.5, 0.0]).run(4) == (3, 1)
-    assert Attempts(monkeypatch, [3.0, 1.5, 2.0]).run(3) == (2, 0)
+    assert Attempts(monkeypatch, [3.0, 2.0, 0.5, 0.0]).run(4) == (3, 0)
+    assert Attempts(monkeypatch, [3.0, 1.5, 2.0]).run(3) == (2, 2)
 
 
-def test_what_was_missed_is_asked_of_the_next_in_addition(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_missed_is_asked_for_in_addition_of_the_same_one_and_then_of_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     attempts = Attempts(monkeypatch, [3.0, 2.5, 2.0], read_age=50.0)
     attempts.run(3)
-    assert attempts.asked == [(2, pytest.approx(60)), (0, pytest.approx(48)), (1, pytest.approx(50))]
+    assert attempts.asked == [(2, pytest.approx(60)), (2, pytest.approx(68)), (0, pytest.approx(56))]
 
 
 def test_the_next_candidate_takes_over_from_one_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:

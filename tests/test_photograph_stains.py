@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
 from id2face_core.errors import FaceRejectedError
 from id2face_core.photograph.coverage import CHIN_HAIR, GLASSES, ZONES, coverage, rim_line
+from id2face_core.photograph.hair import hair_of
 from id2face_core.photograph.stains import BareSkin
 
 from .test_photograph_compose import make_mesh
@@ -32,8 +35,9 @@ def face(*covered: str, tone: tuple[int, int, int] = SKIN, hair: tuple[int, int,
     return np.asarray(image)
 
 
-def skin() -> BareSkin:
-    return BareSkin.of(face(), MESH)
+def skin(*covered: str) -> BareSkin:
+    picture = face(*covered)
+    return BareSkin.of(picture, MESH, hair_of(picture, MESH))
 
 
 def test_a_clean_face_of_another_tone_has_no_stain() -> None:
@@ -51,14 +55,14 @@ def test_more_of_it_is_worse() -> None:
 
 
 def test_a_beard_that_the_source_has_too_is_none() -> None:
-    bearded = BareSkin.of(face("jaw"), MESH)
+    bearded = skin("jaw")
     assert bearded.stained(face("jaw")) < 0.1 * skin().stained(face("jaw"))
     assert bearded.stained(face("jaw", "sides")) > 0.02, "elsewhere it still is"
     assert bearded.stained(face()) == 0, "nobody takes offence at its loss"
 
 
 def test_a_fringe_that_the_source_keeps_does_not_count() -> None:
-    fringed = BareSkin.of(face("forehead"), MESH)
+    fringed = skin("forehead")
     assert fringed.stained(face("forehead")) < 0.05 * skin().stained(face("forehead"))
 
 
@@ -97,7 +101,7 @@ def test_glasses_are_told_by_their_rims_across_the_nose() -> None:
 
 
 def test_a_face_outside_of_the_picture_is_refused() -> None:
-    away = MESH + np.array([1000, 0, 0])
-    for read in (coverage, BareSkin.of):
+    away, hair = MESH + np.array([1000, 0, 0]), hair_of(face(), MESH)
+    for read in (coverage, hair_of, partial(BareSkin.of, hair=hair)):
         with pytest.raises(FaceRejectedError, match="outside"):
             read(face(), away)

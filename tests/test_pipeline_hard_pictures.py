@@ -55,14 +55,14 @@ def test_a_covered_face_is_replaced_or_filled(anonymizer: Anonymizer, photo: np.
 
 
 def test_a_profile_is_withheld(anonymizer: Anonymizer, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
-    extract = anonymizer.parts.extractor.extract
+    read = anonymizer.parts.extractor.read
 
-    def turned(*arguments: object) -> np.ndarray:
-        values = extract(*arguments)  # type: ignore[arg-type]
+    def turned(*arguments: object) -> tuple[np.ndarray, np.ndarray]:
+        values, descent = read(*arguments)  # type: ignore[arg-type]
         values[0] = 70
-        return values
+        return values, descent
 
-    monkeypatch.setattr(anonymizer.parts.extractor, "extract", turned)
+    monkeypatch.setattr(anonymizer.parts.extractor, "read", turned)
     result = anonymizer.anonymize([photo], FAST)[0]
     assert [(f.status, f.reason) for f in result.faces] == [("withheld", "profile")]
     assert hidden(photo, result.picture, result.faces[0].box)

@@ -34,7 +34,8 @@ def _source(width: float) -> SourceFace:
     face = Face(np.array([*(CENTRE - width / 2), *(CENTRE + width / 2)], dtype=np.float32), points[:5].astype(np.float32), 0.9)
     hand = SoftMask(1000, 300, np.ones((400, 150), dtype=np.float32))
     nothing = torch.zeros(4)
-    return SourceFace(face, mesh, nothing, nothing, nothing, hand, SoftMask(0, 0, np.ones(SHAPE, dtype=np.float32)), b"", nothing)
+    everybody, hair = SoftMask(0, 0, np.ones(SHAPE, dtype=np.float32)), SoftMask(900, 100, np.ones((80, 300), dtype=np.float32))
+    return SourceFace(face, mesh, nothing, nothing, nothing, hand, everybody, hair, b"", nothing, nothing)
 
 
 def _slopes() -> np.ndarray:
@@ -74,6 +75,8 @@ def test_everything_lies_where_it_lay() -> None:
     share = scene.source.occluder.window(0, 0, *scene.picture.shape[1::-1])
     assert float(share.sum()) == pytest.approx(400 * 150 * scale**2, rel=0.03), "no more and no less lies in front of the face"
     seen = scene.picture[share > 0.99].astype(float).mean(axis=0)
+    hair = scene.source.hair.window(0, 0, *scene.picture.shape[1::-1])
+    assert float(hair.sum()) == pytest.approx(80 * 300 * scale**2, rel=0.05)
     assert seen[:2] == pytest.approx(picture[300:700, 1000:1150].reshape(-1, 3).mean(axis=0)[:2], abs=1)
 
 

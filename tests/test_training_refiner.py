@@ -188,7 +188,7 @@ class Faces:
 
 
 class Brightness(torch.nn.Module):
-    def forward(self, crops: torch.Tensor) -> torch.Tensor:
+    def forward(self, crops: torch.Tensor, points: torch.Tensor | None = None) -> torch.Tensor:
         return 100 * crops.mean(dim=(1, 2, 3))[:, None].expand(-1, 2)
 
 
@@ -206,11 +206,10 @@ def test_a_face_that_looks_younger_than_it_was_asked_for_is_asked_for_older(
     asked: list[torch.Tensor] = []
     drawn = Wishes.draw
     monkeypatch.setattr(Wishes, "draw", lambda *a: (d := drawn(*a), asked.append(d.attributes[:, AGE]))[0])
-    onlookers = ContextReader([], second=Brightness())  # type: ignore[arg-type]
     task = RefinerTask(replace(wishes, contexts=contexts), mean, surrogate, CONFIG)
-    assert age_seen(task) is None, "nothing looks"
-    task.reader, task.onlookers = Faces(asked), onlookers  # type: ignore[assignment]
-    found = age_seen(task, faces=64)
+    assert age_seen(task, Brightness()) is None, "there are no pictures"
+    task.reader = Faces(asked)  # type: ignore[assignment]
+    found = age_seen(task, Brightness(), faces=64)
     assert found is not None
     assert found[0] == pytest.approx(0.5, abs=0.02) and found[1] == pytest.approx(-20, abs=0.8)
     task.refiner.register_to_config(age_seen=found)

@@ -12,7 +12,7 @@ from ..errors import FaceRejectedError, ShapeError
 from ..faces.alignment import arcface_matrix, transform_points, warp
 from ..faces.types import Mesh
 from .geometry import close_points, gaze_offset, head_pose, head_rotations, mesh_sizes, normalised_points
-from .networks import BlendshapeNetwork, ExpressionNetwork, PersonNetwork
+from .networks import BlendshapeNetwork, ExpressionNetwork, PersonNetwork, WitnessNetwork
 from .vector import ATTRIBUTES
 
 # Corners of the skin patches on the mesh, in the order of `vector.PATCHES`.
@@ -23,31 +23,38 @@ MOST = 0.5  # further than this no blendshape is bent: a shut mouth has no teeth
 
 
 class AttributeExtractor:
-    """Reads pose, gaze, expression, age, sex, glasses, skin and light."""
+    """Reads pose, gaze, expression, age, sex, descent, glasses, skin and light.
 
-    def __init__(self, blendshapes: BlendshapeNetwork, person: PersonNetwork, expression: ExpressionNetwork) -> None:
+    Age, sex and descent are the witness's, glasses the person network's, which new faces were trained through.
+    """
+
+    def __init__(
+        self, blendshapes: BlendshapeNetwork, person: PersonNetwork, expression: ExpressionNetwork, witness: WitnessNetwork
+    ) -> None:
         self.blendshapes, self.person, self.close = blendshapes.eval(), person.eval(), expression.eval()
+        self.witness = witness.eval()
         self.canonical = blendshapes.canonical.double().numpy()
 
     @classmethod
     def from_folder(cls, folder: Path) -> AttributeExtractor:
-        """Load `blendshapes/`, `person/` and `expression/` of the folder of attribute networks."""
+        """Load `blendshapes/`, `person/`, `expression/` and `witness/` of the folder of attribute networks."""
         folder = Path(folder)
         return cls(
             BlendshapeNetwork.from_pretrained(folder / "blendshapes").float(),
             PersonNetwork.from_pretrained(folder / "person").float(),
             ExpressionNetwork.from_pretrained(folder / "expression").float(),
+            WitnessNetwork.from_pretrained(folder / "witness").float(),
         )
 
     @torch.inference_mode()
-    def extract(self, picture: np.ndarray, points5: np.ndarray, mesh: Mesh) -> np.ndarray:
+    def read(self, picture: np.ndarray, points5: np.ndarray, mesh: Mesh) -> tuple[np.ndarray, np.ndarray]:
         """Measure one face.
 
         Args:
             picture: uint8 [H, W, 3]; points5: [5, 2]; mesh: fitted to this face.
 
         Returns:
-            float32 [71] in the order and units of `vector.ATTRIBUTES`.
+            float32 [71] in the order and units of `vector.ATTRIBUTES`, and [4], how likely it is of each of `networks.DESCENTS`.
 
         Raises:
             FaceRejectedError: "attributes" when a number is not finite.
@@ -58,17 +65,19 @@ class AttributeExtractor:
         points = torch.from_numpy(normalised_points(mesh.points, mesh.irises))[None]
         tensor = torch.from_numpy(crop.copy()).permute(2, 0, 1)[None].float() / 255
         placed = transform_points(mesh.points[:, :2], matrix)
-        person = self.person(tensor, torch.from_numpy(placed)[None].float())
+        person, kind = (network(tensor, torch.from_numpy(placed)[None].float())[0] for network in (self.person, self.witness))
         values = np.concatenate([
-            (yaw, pitch), gaze_offset(mesh), self.blendshapes(points)[0].numpy(), person[0].numpy(), skin_colours(crop, placed),
+            (yaw, pitch), gaze_offset(mesh), self.blendshapes(points)[0].numpy(), kind[:2].numpy(), person[2:].numpy(),
+            skin_colours(crop, placed),
         ]).astype(np.float32)  # fmt: skip
-        if values.shape != (len(ATTRIBUTES),) or not np.isfinite(values).all():
+        descent: np.ndarray = kind[2:].numpy()
+        if values.shape != (len(ATTRIBUTES),) or not np.isfinite(values).all() or not np.isfinite(descent).all():
             raise FaceRejectedError("attributes", "an attribute could not be measured")
-        return values
+        return values, descent
 
     @torch.inference_mode()
     def expression(self, mesh: Mesh) -> np.ndarray:
-        """Blendshapes float32 [52], seen more closely than by `extract`, whose values are what the recomposer has learnt from.
+        """Blendshapes float32 [52], seen more closely than by `read`, whose values are what the recomposer has learnt from.
 
         Raises:
             ShapeError: a mesh without the closer points.

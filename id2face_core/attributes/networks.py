@@ -11,6 +11,9 @@ from torch import Tensor, nn
 from ..faces.landmarks import OVAL
 from .geometry import CLOSE_INPUTS
 
+AGES = 101  # years of age, 0 to 100
+DESCENTS = ("White", "Black", "Asian", "Indian")  # the groups that UTKFace labels
+
 
 class _PointsNetwork(ModelMixin, ConfigMixin):
     """Normalised points [B, N] -> values in 0..1 [B, M]: a linear part, which carries most of it, and what bends it."""
@@ -107,6 +110,54 @@ class PersonNetwork(ModelMixin, ConfigMixin):
         out = self.logits(crops, inner_face(points, crops.shape[-1]).to(crops))
         glasses = out[:, 2].sigmoid() * float(self.config.reads_glasses)  # an output without labels says nothing
         return torch.stack((40 + 20 * out[:, 0], out[:, 1].sigmoid(), glasses), dim=1)
+
+
+class _Block(nn.Module):
+    """Two convolutions beside a shortcut (ResNet-D, arXiv 1812.01187)."""
+
+    def __init__(self, cin: int, cout: int, stride: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(cin, cout, 3, stride, 1, bias=False), nn.BatchNorm2d(cout), nn.ReLU(),
+            nn.Conv2d(cout, cout, 3, padding=1, bias=False), nn.BatchNorm2d(cout),
+        )  # fmt: skip
+        pool = nn.AvgPool2d(stride) if stride > 1 else nn.Identity()
+        shortcut = nn.Sequential(pool, nn.Conv2d(cin, cout, 1, bias=False), nn.BatchNorm2d(cout))
+        self.shortcut = nn.Identity() if cin == cout and stride == 1 else shortcut
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.body(x) + self.shortcut(x))
+
+
+class WitnessNetwork(ModelMixin, ConfigMixin):
+    """Aligned crops and the mesh in them -> age (years), sex (0 female .. 1 male), share of each descent (`DESCENTS`).
+
+    Judges new faces. What new faces were trained through is pleased by them, so no network is ever trained through this one.
+    It sees the inner face only, as `PersonNetwork` does. Age is the mean of a distribution over years (arXiv 1804.03360).
+    """
+
+    @register_to_config
+    def __init__(
+        self, widths: tuple[int, ...] = (32, 56, 112, 192), depths: tuple[int, ...] = (0, 2, 3, 2), dropout: float = 0.3
+    ) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [nn.Conv2d(3, widths[0], 5, 2, 2, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU()]
+        for cin, cout, depth in zip((widths[0], *widths), widths, depths, strict=False):
+            layers += [_Block(cin if i == 0 else cout, cout, 2 if i == 0 else 1) for i in range(depth)]
+        self.body = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(widths[-1], AGES + 1 + len(DESCENTS)))
+        self.register_buffer("years", torch.arange(AGES, dtype=torch.float32), persistent=False)
+
+    def logits(self, crops: Tensor, inside: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """[B, 101] of each year of age, [B] of male, [B, 4] of descents. inside: [B, 1, 112, 112], see `inner_face`."""
+        out = self.head(self.body(inside * (2 * crops - 1)))
+        return out[:, :AGES], out[:, AGES], out[:, AGES + 1 :]
+
+    def forward(self, crops: Tensor, points: Tensor) -> Tensor:
+        """[B, 6]. crops: [B, 3, 112, 112] RGB 0..1, aligned; points: mesh [B, 468, 2] in their pixels."""
+        age, sex, descent = self.logits(crops, inner_face(points, crops.shape[-1]).to(crops))
+        years = (age.float().softmax(dim=1) * self.years).sum(dim=1)
+        return torch.cat((torch.stack((years, sex.float().sigmoid()), dim=1), descent.float().softmax(dim=1)), dim=1)
 
 
 @torch.no_grad()

@@ -189,7 +189,7 @@ class Examiner:
     def _read(self, picture: np.ndarray, points: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:
         try:
             mesh = self.mesh.fit(picture, points)
-            return self.reader.extract(picture, points, mesh), normalised_points(mesh.points, mesh.irises)
+            return self.reader.read(picture, points, mesh)[0], normalised_points(mesh.points, mesh.irises)
         except FaceRejectedError:
             return None, None
 

@@ -46,6 +46,10 @@ class ConditionalMean(ModelMixin, ConfigMixin):
         """Standardised condition [B, C] -> mean style code [B, G, D]."""
         return self.offset + (standard @ self.slope).view(-1, *self.offset.shape)
 
+    def along(self, conditions: slice) -> Tensor:
+        """By how much the mean style code changes with a standard deviation of each of some conditions, [C', G, D]."""
+        return self.slope[conditions].view(-1, *self.offset.shape)
+
     def whiten(self, codes: Tensor, standard: Tensor) -> Tensor:
         """Style codes -> residual with unit covariance, [B, G, D]."""
         return torch.einsum("bgd,gde->bge", codes - self(standard), self.whiten_map)

@@ -81,7 +81,7 @@ class Recomposer:
         mean: closed form over [identity latent, attributes in their own units].
         denoiser: None samples the closed form's Gaussian alone.
         refinement: None leaves the sample as it is.
-        groomer: None leaves what the code shows of hair and shadows.
+        groomer: None leaves what the code shows of hair, shadows and pose.
     """
 
     def __init__(
@@ -90,10 +90,6 @@ class Recomposer:
     ) -> None:  # fmt: skip
         self.mean, self.denoiser, self.identity_dim, self.refinement = mean, denoiser, identity_dim, refinement
         self.groomer = groomer
-
-    def asked(self, attributes: Tensor) -> Tensor:
-        """What to ask for [..., A] so that new faces show these attributes [..., A], see `StyleRefiner.asked`."""
-        return attributes if self.refinement is None else self.refinement.refiner.asked(attributes)
 
     @property
     def traits_shown(self) -> tuple[float, ...] | None:
@@ -112,7 +108,7 @@ class Recomposer:
         callback: Callable[[int, Tensor], None] | None = None,
         avoid: Tensor | None = None,
         guidance: Guidance | None = None,
-        cover: Tensor | None = None,
+        limits: Tensor | None = None,
     ) -> Recomposition:
         """Sample style codes.
 
@@ -124,7 +120,7 @@ class Recomposer:
             spread: the residual is scaled by it (truncation towards the mean: fewer odd faces, less variety).
             avoid: unit embedding [E] of the face that is replaced, the same for all rows.
             guidance: of B * K rows; None: none.
-            cover: [2, Z], least and most of what the zones of the faces show beside skin, see `StyleGroomer`; None: whatever.
+            limits: [B * K, 2, R], least and most of how the faces look, see `groomer.look`; None: whatever.
 
         Raises:
             ShapeError: latents, attributes and generators do not belong together.
@@ -132,7 +128,7 @@ class Recomposer:
         count = len(latents) // max(len(generators), 1)
         if len(latents) != len(attributes) or len(latents) != count * len(generators):
             raise ShapeError(f"{len(latents)} latents, {len(attributes)} attributes, {len(generators)} generators")
-        standard = self.mean.standardise(torch.cat((latents, attributes), dim=1))
+        standard = self._standard(latents, attributes)
         shape = (count, *self.mean.offset.shape)
         residuals, codes, maps = [], [], []
         # a matrix product's rounding depends on its rows: face by face a result does not depend on the batch
@@ -144,23 +140,24 @@ class Recomposer:
                 residual = sample(self.denoiser, identity, rest, residual, steps, scheduler, callback)
                 maps.append(self.denoiser.gate_maps())
             residuals.append(spread * residual)
-            own = None if guidance is None else guidance.of(slice(i * count, (i + 1) * count))
-            codes.append(self.complete(residuals[-1], own_latents, own_attributes, avoid, own, cover))
+            here = slice(i * count, (i + 1) * count)
+            own, looks = None if guidance is None else guidance.of(here), None if limits is None else limits[here]
+            codes.append(self.complete(residuals[-1], own_latents, own_attributes, avoid, own, looks))
         gates = None if not maps or maps[0] is None else torch.cat([m for m in maps if m is not None], dim=1)
         return Recomposition(expand(torch.cat(codes)), torch.cat(codes), gates, torch.cat(residuals))
 
     def complete(
         self, residual: Tensor, latents: Tensor, attributes: Tensor, avoid: Tensor | None = None,
-        guidance: Guidance | None = None, cover: Tensor | None = None, hidden: Tensor | None = None,
+        guidance: Guidance | None = None, limits: Tensor | None = None, hidden: Tensor | None = None,
     ) -> Tensor:  # fmt: skip
         """Sampled residuals [K, G, D] with their conditions -> style codes [K, G, D], refined where there is a refinement.
 
-        avoid: unit embedding [E] of the face that is replaced. guidance: of these K rows. cover: see `__call__`.
-        hidden: [Z], what the last rendering showed beyond what was read of its code, see `StyleGroomer.misread`.
+        avoid: unit embedding [E] of the face that is replaced. guidance: of these K rows. limits: [K, 2, R], see
+        `__call__`. hidden: [R], what the last rendering showed beyond what was read of its code, see `StyleGroomer.misread`.
         """
         groom: Callable[[Tensor], Tensor] | None = None
-        if cover is not None and self.groomer is not None:
-            groom = partial(self.groomer.groom, limits=cover, mean=self.mean, hidden=hidden)
+        if limits is not None and self.groomer is not None:
+            groom = partial(self.groomer.groom, limits=limits, mean=self.mean, hidden=hidden)
         codes = self._code(residual, latents, attributes, avoid, groom)
         if guidance is not None:
             average = self._code(residual, guidance.average, attributes, avoid, groom)
@@ -172,9 +169,16 @@ class Recomposer:
         groom: Callable[[Tensor], Tensor] | None,
     ) -> Tensor:
         """Groomed before it is refined too, so that the refiner makes up for what that costs."""
-        standard = self.mean.standardise(torch.cat((latents, attributes), dim=1))
+        standard = self._standard(latents, attributes)
         if self.refinement is not None:
             if groom is not None:
                 residual = self.mean.whiten(groom(self.mean.unwhiten(residual, standard)), standard)
-            residual = self.refinement(residual, standard, latents, attributes, self.mean, avoid)
+            residual = self.refinement(residual, standard, latents, self._asked(attributes), self.mean, avoid)
         return self.mean.unwhiten(residual, standard)
+
+    def _standard(self, latents: Tensor, attributes: Tensor) -> Tensor:
+        return self.mean.standardise(torch.cat((latents, self._asked(attributes)), dim=1))
+
+    def _asked(self, attributes: Tensor) -> Tensor:
+        """What to ask for [K, A] so that new faces show these attributes [K, A], see `StyleRefiner.asked`."""
+        return attributes if self.refinement is None else self.refinement.refiner.asked(attributes)

@@ -45,7 +45,7 @@ def person_figures(outcomes: Sequence[Outcome], mesh: Any, extractor: Any) -> di
 
 def _read(picture: np.ndarray, points: np.ndarray, mesh: Any, extractor: Any) -> np.ndarray | None:
     try:
-        vector: np.ndarray = extractor.extract(picture, points, mesh.fit(picture, points))
+        vector: np.ndarray = extractor.read(picture, points, mesh.fit(picture, points))[0]
     except FaceRejectedError:
         return None
     return vector

@@ -70,6 +70,7 @@ def compose(
     occluder: SoftMask | None = None,
     person: SoftMask | None = None,
     rendering_person: SoftMask | None = None,
+    hair: SoftMask | None = None,
     bend: np.ndarray | None = None,
     neighbours: Sequence[Neighbour] = (),
 ) -> Composite:
@@ -82,6 +83,7 @@ def compose(
         occluder: what is in front of the face and stays; see `faces.occlusion`.
         person: the people in the picture; rendering_person: the person in the rendering, so that nothing of its
             background gets in. See `faces.person`. Region `head` is an ellipse unless it has both.
+        hair: where the source shows hair instead of skin, see `hair.hair_share`; None: it is looked for.
         bend: [468, 2], how the rendering's mesh moves in its own pixels, see `attributes.extractor.AttributeExtractor.bend`.
         neighbours: the other faces in the picture, whose heads stay as they are.
 
@@ -111,7 +113,11 @@ def compose(
         new = match(source, new, skin, where.scale, rng)
     canvas, cleared = source, np.zeros(box.shape, dtype=np.float32)
     if options.region != "head":
-        mask = _face_mask(source, body, points, box, options)
+        mask = soft_mask(points, box, options.region, options.erode, options.feather)
+        if body is not None:
+            mask = mask * body
+        if options.keep_fringe:
+            mask = mask * (1 - (hair_share(source, points, box) if hair is None else hair.window(*box.corners)))
     elif body is None or person is None:
         mask = soft_mask(points, box, "head", 0.0, 0.15)
     else:
@@ -145,16 +151,6 @@ def _in_front(occluder: np.ndarray, core: np.ndarray, points: np.ndarray, box: B
         raise FaceRejectedError("occluded", f"{100 * covered:.0f} % of eyes, nose and mouth lie behind something")
     # no mixed pixels of the source's own features at the edge
     return stays * (1 - core) + np.clip(2 * stays - 1, 0, 1) * core
-
-
-def _face_mask(source: np.ndarray, body: np.ndarray | None, points: np.ndarray, box: Box, options: ComposeOptions) -> np.ndarray:
-    """Mask of the regions that leave the head's outline to the source, float32 [h, w]."""
-    mask = soft_mask(points, box, options.region, options.erode, options.feather)
-    if body is not None:
-        mask = mask * body
-    if options.keep_fringe:
-        mask = mask * (1 - hair_share(source, points, box))
-    return mask
 
 
 def _written(picture: np.ndarray, box: Box, blended: np.ndarray, replaced: np.ndarray, drawn: float) -> Composite:

@@ -6,10 +6,11 @@ import numpy as np
 from scipy.ndimage import gaussian_filter, label, map_coordinates, maximum_filter
 
 from ..colour import rgb_to_lab
+from ..faces.types import SoftMask
 from ..resampling import enlarge, reduce
 from .blend import smooth, spread
 from .mask import BROWS, EYEBROWS, brow_mask, features_mask, shorter_brow, soft_mask
-from .warp import Box, face_width
+from .warp import Box, face_width, window_around
 
 WORK = 120  # pixels across a face in which hair is told from skin
 CHEEKS = [50, 280, 205, 425, 9, 151]  # skin in almost every picture
@@ -98,6 +99,13 @@ def hair_share(window: np.ndarray, points: np.ndarray, box: Box) -> np.ndarray:
     share = share * np.isin(certain, reaching[reaching > 0])
     grown = maximum_filter(share, max(1, round(0.03 * unit)))
     return np.clip(gaussian_filter(grown, max(0.6, 0.015 * unit)), 0, 1).astype(np.float32)
+
+
+def hair_of(picture: np.ndarray, mesh: np.ndarray) -> SoftMask:
+    """`hair_share` around a face in a picture uint8 [H, W, 3], with a mesh [468, 2 or 3]. Raises FaceRejectedError "outside"."""
+    box, points = window_around(mesh, picture.shape), mesh[:, :2].astype(np.float64)
+    window = picture[box.y0 : box.y1, box.x0 : box.x1].astype(np.float32)
+    return SoftMask(box.x0, box.y0, hair_share(window, points, box))
 
 
 def extent(points: np.ndarray, box: Box) -> tuple[slice, slice]:

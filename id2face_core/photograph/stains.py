@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from .hair import between, hair_share, skin_distance
+from ..faces.types import SoftMask
+from .hair import between, skin_distance
 from .mask import features_mask, soft_mask
 from .warp import Box, face_width, window_around
 
@@ -29,14 +30,17 @@ class BareSkin:
     before: np.ndarray = field(repr=False)
 
     @classmethod
-    def of(cls, picture: np.ndarray, mesh: np.ndarray) -> BareSkin:
-        """That of a face in a picture uint8 [H, W, 3], with a mesh [468, 2 or 3]. Raises FaceRejectedError "outside"."""
+    def of(cls, picture: np.ndarray, mesh: np.ndarray, hair: SoftMask) -> BareSkin:
+        """That of a face in a picture uint8 [H, W, 3], with a mesh [468, 2 or 3].
+
+        hair: see `hair.hair_share`. Raises FaceRejectedError "outside".
+        """
         points = mesh[:, :2].astype(np.float64)
         box = window_around(points, picture.shape)
         source = _cut(picture, box)
         place = soft_mask(points, box, "face", 0.02, 0.05) * (1 - features_mask(points, box, 0.03))
         before = gaussian_filter(skin_distance(source, points, box), BLUR * face_width(points))
-        return cls(points, box, place * (1 - hair_share(source, points, box)), before)
+        return cls(points, box, place * (1 - hair.window(*box.corners)), before)
 
     def stained(self, picture: np.ndarray) -> float:
         """Share of it, 0..1, that is far from the skin of the new face in a picture uint8 [H, W, 3].

@@ -103,16 +103,22 @@ def piecewise_affine(corners: np.ndarray, values: np.ndarray, at: np.ndarray) ->
     det = u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0]
     sound = np.abs(det) > 1e-9
     simplices, a, u, v, det = simplices[sound], a[sound], u[sound], v[sound], det[sound]
+    height = corners[simplices, 1]
+    low, high = height.min(axis=1) - 1e-6, height.max(axis=1) + 1e-6
     out = np.full((len(at), 2), np.nan)
-    for start in range(0, len(at), 512):  # the table points x triangles stays small
-        x, y = at[start : start + 512, None, 0] - a[:, 0], at[start : start + 512, None, 1] - a[:, 1]
-        second, third = (x * v[:, 1] - y * v[:, 0]) / det, (y * u[:, 0] - x * u[:, 1]) / det
+    for start in range(0, len(at), NODES):  # a row of a grid: few triangles reach it
+        part = at[start : start + NODES]
+        near = np.flatnonzero((low <= part[:, 1].max()) & (high >= part[:, 1].min()))
+        if not len(near):
+            continue
+        x, y = part[:, None, 0] - a[near, 0], part[:, None, 1] - a[near, 1]
+        second, third = (x * v[near, 1] - y * v[near, 0]) / det[near], (y * u[near, 0] - x * u[near, 1]) / det[near]
         least = np.minimum(np.minimum(second, third), 1 - second - third)
         best, rows = least.argmax(axis=1), np.arange(len(x))
         p, q = second[rows, best][:, None], third[rows, best][:, None]
-        first, other, last = (values[simplices[best, i]] for i in range(3))
+        first, other, last = (values[simplices[near[best], i]] for i in range(3))
         inside = least[rows, best] > -1e-9
-        out[start : start + 512] = np.where(inside[:, None], (1 - p - q) * first + p * other + q * last, np.nan)
+        out[start : start + NODES] = np.where(inside[:, None], (1 - p - q) * first + p * other + q * last, np.nan)
     return out
 
 

@@ -81,7 +81,7 @@ class SynthesizeConfig:
 
 @dataclass(frozen=True)
 class AttributesConfig:
-    """Networks of the attribute vector, and of expressions. person_widths: channels of the person network.
+    """Networks of the attribute vector, of expressions, and the witness. person_widths, witness_widths: their channels.
 
     keep: the package's networks are taken as they are, and only the tables are made.
     """
@@ -89,8 +89,10 @@ class AttributesConfig:
     share: float = 0.15
     blendshapes: Optimisation = Optimisation(0.15, 512, 1e-3, 1e-4)
     expression: Optimisation = Optimisation(0.15, 256, 1e-3, 0.05)
-    person: Optimisation = Optimisation(0.55, 64, 2e-3, 0.05)
+    person: Optimisation = Optimisation(0.3, 64, 2e-3, 0.05)
     person_widths: tuple[int, ...] = (24, 48, 96, 160)
+    witness: Optimisation = Optimisation(0.25, 64, 2e-3, 0.05)
+    witness_widths: tuple[int, ...] = (32, 56, 112, 192)
     expression_width: int = 384
     keep: bool = False
     glasses: bool = True  # spread the hand labels of glasses over the real faces

@@ -12,7 +12,7 @@ from diffusers.models.modeling_utils import ModelMixin
 
 from ..assets import update_registry
 from ..assets.weights import WEIGHTS
-from ..attributes.networks import BlendshapeNetwork, ExpressionNetwork, PersonNetwork
+from ..attributes.networks import BlendshapeNetwork, ExpressionNetwork, PersonNetwork, WitnessNetwork
 from ..diffusion.closed_form import ConditionalMean
 from ..diffusion.denoiser import StyleDenoiser
 from ..diffusion.groomer import StyleGroomer
@@ -35,6 +35,7 @@ NETWORKS: dict[str, type[ModelMixin]] = {
     "attributes/blendshapes": BlendshapeNetwork,
     "attributes/expression": ExpressionNetwork,
     "attributes/person": PersonNetwork,
+    "attributes/witness": WitnessNetwork,
 }
 SHARD = 16 * 2**20 - 2**16  # bytes: a file of the repository stays within 16 MiB, header included
 PRIVATE = ("_name_or_path",)  # where a network was loaded from: a path of whoever trained it

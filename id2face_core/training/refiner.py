@@ -314,18 +314,23 @@ def refiner_figures(
 
 
 @torch.no_grad()
-def age_seen(task: RefinerTask, faces: int = 256, batch: int = 16, spread: float = 0.5) -> tuple[float, float] | None:
-    """`StyleRefiner.age_seen` by the second reader, in finished pictures; None where nothing of that is there.
+def age_seen(
+    task: RefinerTask, witness: nn.Module, faces: int = 256, batch: int = 16, spread: float = 0.5
+) -> tuple[float, float] | None:
+    """`StyleRefiner.age_seen` by the witness, in finished pictures; None where there are none.
+
+    Not by the second reader, which the refiner was trained through as well: what it was asked for it sees.
 
     What it reads off photographs of people of an age, and off the new faces that were asked for at that age, are both about
     linear in the age; a new face looks as old as the photograph of whoever has the same reading.
     """
-    onlookers, contexts = task.onlookers, task.wishes.contexts
-    if task.reader is None or onlookers is None or onlookers.second is None or contexts is None:
+    contexts = task.wishes.contexts
+    if task.reader is None or contexts is None:
         return None
     rows = []
     for question, before, composed in _looked_at(task, task.reader, contexts, faces, batch, spread):
-        source, after = (onlookers.second(crops)[:, 0] for crops in (before, composed))
+        points = contexts.points[question.drawn.rows]
+        source, after = (witness(crops.float(), points)[:, 0] for crops in (before, composed))
         rows.append(torch.stack((question.drawn.attributes[:, AGE], source, after), dim=1))
     asked, source, after = (torch.cat(rows).double() - MIDDLE_AGE).unbind(dim=1)
     design = torch.stack((asked, torch.ones_like(asked)), dim=1)

@@ -20,7 +20,7 @@ from torch import Tensor
 from ..assets import our_weights
 from ..assets.weights import WEIGHTS
 from ..attributes.geometry import normalised_points
-from ..attributes.networks import BlendshapeNetwork, PersonNetwork
+from ..attributes.networks import BlendshapeNetwork, PersonNetwork, WitnessNetwork
 from ..attributes.vector import GROUP_SIZES
 from ..diffusion.closed_form import ConditionalMean
 from ..diffusion.denoiser import StyleDenoiser
@@ -49,18 +49,20 @@ from .refiner import RefinerTask, Wishes, age_seen, traits_shown
 from .surrogate import SurrogateTask
 from .synthesize import draw_codes, render_shards
 from .table import HELD_OUT_EVERY, RealTable, Table
-from .tables import attributes_of, build_tables, held_out_mask, person_labels, placed_meshes
+from .tables import attributes_of, build_tables, held_out_mask, person_labels, placed_meshes, trait_labels
 from .teachers import (
     BatchTeacher,
     blendshape_targets,
     bundled_expression,
     bundled_networks,
+    bundled_witness,
     person_targets,
     resolve,
     resolve_expression,
 )
 from .tfjs import POOLED, AgeGenderNet, SecondReader
 from .trait_directions import trait_directions
+from .witness import WitnessTask, witness_figures
 from .workshop import Figures, Workshop
 
 GENERATED_WITH_GLASSES = 4000  # generated faces that help to tell glasses
@@ -114,6 +116,7 @@ def run_attributes(work: Workshop) -> Figures:
         for network, name in zip(networks, ("blendshapes", "person"), strict=True):
             work.save(network, f"attributes/{name}")
         work.save(bundled_expression(), "attributes/expression")
+        work.save(bundled_witness(), "attributes/witness")
     else:
         networks, figures = _attribute_networks(work, generated, real, held)
     if work.world.main:
@@ -142,7 +145,23 @@ def _attribute_networks(
     person = PersonTask(*_person_rows(work, generated, real, held), c.person_widths, work.device, work.config.seed)
     work.fit(person, c.person)
     work.save(person.model, "attributes/person")
-    return (shapes.model, person.model), {"blendshape_r2": shapes.r2(), "expression": expression.figures()}
+    figures: Figures = {"blendshape_r2": shapes.r2(), "expression": expression.figures()}
+    return (shapes.model, person.model), figures | {"witness_held_out": _witness(work, real, held)}
+
+
+def _witness(work: Workshop, real: dict[str, np.ndarray], held: np.ndarray) -> Figures:
+    """Train and write the witness, or the package's where there are no labels. Figures of faces that were held out."""
+    c, labels = work.config.attributes, trait_labels(real["names"], work.data)
+    known = np.isfinite(labels[:, :2]).all(axis=1)
+    if work.config.teachers.person != "labels" or not (known & ~held).any():
+        work.save(bundled_witness(), "attributes/witness")
+        return {"N": 0}
+    crops, placed = real["crops"], placed_meshes(real)
+    rows, out = known & ~held, known & held
+    task = WitnessTask(crops[rows], placed[rows], labels[rows], work.device, work.config.seed, c.witness_widths)
+    work.fit(task, c.witness)
+    work.save(task.model, "attributes/witness")
+    return dict(witness_figures(task.model, crops[out], placed[out], labels[out]))
 
 
 def _expression_rows(
@@ -372,7 +391,8 @@ def _refine(work: Workshop) -> Figures:
     if c.decoder.share or c.decoder.steps:
         task = refiner_task(work, surrogate, task.refiner, "refiner_decoder", decoder_reader(work, surrogate, None))
         work.fit(task, c.decoder)
-        if (seen := age_seen(task)) is not None:
+        witness = WitnessNetwork.from_pretrained(work.output / "attributes/witness").eval().to(work.device)
+        if (seen := age_seen(task, witness)) is not None:
             task.refiner.register_to_config(age_seen=seen)
         if (shown := traits_shown(task)) is not None:
             task.refiner.register_to_config(traits_shown=shown)

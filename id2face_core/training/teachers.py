@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from ..assets import our_weights
 from ..attributes.geometry import BLENDSHAPE_POINTS, normalised_points
-from ..attributes.networks import BlendshapeNetwork, ExpressionNetwork, PersonNetwork
+from ..attributes.networks import BlendshapeNetwork, ExpressionNetwork, PersonNetwork, WitnessNetwork
 from ..errors import AssetMissingError, ConfigError
 from ..faces.alignment import invert, transform_points, warp
 from ..faces.landmarks import face_square, roi_matrix
@@ -214,6 +214,11 @@ def bundled_networks() -> tuple[BlendshapeNetwork, PersonNetwork]:
 def bundled_expression() -> ExpressionNetwork:
     """The package's expression network, in float32."""
     return ExpressionNetwork.from_pretrained(our_weights("attributes") / "expression").float().eval()
+
+
+def bundled_witness() -> WitnessNetwork:
+    """The package's witness, in float32."""
+    return WitnessNetwork.from_pretrained(our_weights("attributes") / "witness").float().eval()
 
 
 @torch.inference_mode()

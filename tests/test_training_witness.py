@@ -1,0 +1,66 @@
+"""The witness: what it learns from, and what is done to its pictures."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from id2face_core.attributes.networks import DESCENTS
+from id2face_core.faces.landmarks import OVAL
+from id2face_core.training.config import LoopConfig, Optimisation
+from id2face_core.training.loop import Loop
+from id2face_core.training.witness import RARE, WitnessTask, _evened, moved, witness_figures
+
+NAN = float("nan")
+
+
+def faces(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Crops whose red tells the age, green the sex, a band the descent; meshes; labels, of which every fifth lacks a descent."""
+    rng = np.random.default_rng(seed)
+    age, sex, descent = rng.uniform(20, 80, count), rng.integers(0, 2, count), rng.integers(0, len(DESCENTS), count)
+    colour = np.stack((2.5 * age, 60 + 130 * sex, 0 * age + 120), axis=1)
+    crops = np.broadcast_to(colour[:, None, None], (count, 112, 112, 3)).astype(np.uint8).copy()
+    for crop, number in zip(crops, descent, strict=True):
+        crop[30 : 33 + 18 * number] = 0
+    angle = np.linspace(0, 2 * np.pi, len(OVAL) + 1)[:-1]
+    points = np.zeros((count, 468, 2), dtype=np.float32)
+    points[:, OVAL] = 56 + 40 * np.stack((np.sin(angle), -np.cos(angle)), axis=1)
+    labels = np.stack((age, sex, descent), axis=1).astype(np.float32)
+    labels[::5, 2] = NAN
+    return crops, points, labels
+
+
+def test_it_learns_what_the_labels_say_and_misses_none_that_is_not_there() -> None:
+    task = WitnessTask(*faces(256), widths=(8, 8, 16, 16))
+    how = Optimisation(batch=16, learning_rate=6e-3, steps=80)
+    Loop(task, how, LoopConfig(warmup_steps=5, ema=0.9, precision="float32", max_batch_growth=1)).run(0)
+    found = witness_figures(task.model, *faces(100, seed=1))
+    assert found["N"] == 100 and found["age_error"] < 12 and found["sex"] > 0.9 and found["descent"] > 0.5, found
+
+
+def test_without_labels_there_are_no_figures() -> None:
+    crops, points, labels = faces(4)
+    model = WitnessTask(crops, points, labels, widths=(4, 4, 4, 4)).model.eval()
+    assert witness_figures(model, crops, points, np.full_like(labels, NAN)) == {"N": 0}
+    assert witness_figures(model, crops[:0], points[:0], labels[:0]) == {"N": 0}
+
+
+def test_rare_ages_are_drawn_more_often_and_unknown_ones_as_usual() -> None:
+    ages = np.array([25.0] * 90 + [70.0] * 10 + [NAN] * 5)
+    chances = _evened(ages)
+    assert chances[95] / chances[0] == pytest.approx((95 / 10) ** RARE) and chances[-1] == chances[0]
+
+
+def test_planes_move_together_by_a_little_and_by_half_are_mirrored() -> None:
+    spot = torch.zeros(64, 1, 112, 112)
+    spot[:, :, 40:44, 20:24] = 1.0
+    planes = moved(torch.cat((spot, 2 * spot), dim=1), torch.Generator().manual_seed(0))
+    assert torch.allclose(2 * planes[:, 0], planes[:, 1], atol=1e-5)
+    grid = torch.arange(112, dtype=torch.float32)
+    share = planes[:, 0] / planes[:, 0].sum(dim=(1, 2), keepdim=True)
+    x, y = (share.sum(dim=1) * grid).sum(dim=1), (share.sum(dim=2) * grid).sum(dim=1)
+    flipped = x > 56
+    assert 16 < int(flipped.sum()) < 48
+    aside = torch.where(flipped, 111 - x, x) - 21.5
+    assert aside.abs().max() < 15 and (y - 41.5).abs().max() < 15 and aside.std() > 1 and y.std() > 1

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from id2face_core.photograph.hair import without_hair
+from id2face_core.photograph.hair import BROWS, HAIRLINE, SOURCE, hair_share, skin_distance, without_hair
 from id2face_core.photograph.mask import EYEBROWS, brow_mask, shorter_brow
 from id2face_core.photograph.warp import Box
 
@@ -72,3 +72,18 @@ def test_a_strand_at_the_temple_that_touches_a_brow_leaves_no_blot(side: int) ->
     inner = brow_mask(shorter_brow(points, side, 1.2), BOX, side, 0.0, 0.001) > 0.9
     assert inner.sum() > 50
     np.testing.assert_allclose(bare[inner], new[inner], atol=1)
+
+
+def test_hair_next_to_the_colour_of_skin_is_some_at_the_hairline_and_a_shadow_at_the_brows() -> None:
+    top, brow = int(POINTS[10, 1]), int(POINTS[BROWS, 1].mean())
+
+    def seen(first: int, last: int) -> tuple[float, float]:
+        """Distance from the skin and share of hair in the middle of a band of fair hair between two rows."""
+        image = Image.new("RGB", (SIZE, SIZE), SKIN)
+        ImageDraw.Draw(image).rectangle((0, first, SIZE, last), fill=(176, 151, 107))
+        window, place = np.asarray(image).astype(np.float32), (slice(last - 8, last - 3), slice(110, 130))
+        return float(skin_distance(window, POINTS, BOX)[place].mean()), float(hair_share(window, POINTS, BOX)[place].mean())
+
+    distance, share = seen(0, top + 8)
+    assert HAIRLINE[0] < distance < SOURCE[0] and share > 0.4
+    assert seen(brow - 14, brow - 2)[1] < 0.1

@@ -17,6 +17,7 @@ CHEEKS = [50, 280, 205, 425, 9, 151]  # skin in almost every picture
 FOREHEAD, SAME_SKIN = [9, 151, 108, 337], 14.0  # its middle; Lab distance from the cheeks up to which that is skin, too
 WEIGHTS = np.array([0.8, 1.0, 1.0], dtype=np.float32)  # of L, a, b in a distance
 SOURCE = (15.0, 28.0)  # Lab distance from the skin where hair begins and is certain
+HAIRLINE = (9.0, 17.0)  # the same at the top of the mesh, where grey and fair hair is likelier than a shadow
 RENDERING = (6.0, 12.0)  # a strand too many taken out costs nothing there
 STRANDS = (16.0, 26.0)  # below the brows, where shadows are darker
 NOSE = 1  # point of its tip
@@ -43,13 +44,17 @@ def above_nose(points: np.ndarray, box: Box) -> np.ndarray:
     return level
 
 
+def _over_brows(points: np.ndarray, box: Box) -> np.ndarray:
+    """How far above the brows the pixels of a window are, in pixels, float64 [h, w]."""
+    up, _ = upright(points)
+    y, x = np.mgrid[box.y0 : box.y1, box.x0 : box.x1]
+    rise: np.ndarray = x * up[0] + y * up[1] - float((points[BROWS] @ up).mean())
+    return rise
+
+
 def above_brows(points: np.ndarray, box: Box) -> np.ndarray:
     """0..1 weight of the forehead above the brows, float32 [h, w]."""
-    up, height = upright(points)
-    y, x = np.mgrid[box.y0 : box.y1, box.x0 : box.x1]
-    level = float((points[BROWS] @ up).mean())
-    rise = x * up[0] + y * up[1] - level
-    return np.clip((rise / height - 0.05) / 0.05, 0, 1).astype(np.float32)
+    return np.clip((_over_brows(points, box) / upright(points)[1] - 0.05) / 0.05, 0, 1).astype(np.float32)
 
 
 def skin_distance(window: np.ndarray, points: np.ndarray, box: Box) -> np.ndarray:
@@ -80,7 +85,7 @@ def skin_distance(window: np.ndarray, points: np.ndarray, box: Box) -> np.ndarra
     return enlarge(distance, factor, box.shape)
 
 
-def between(distance: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
+def between(distance: np.ndarray, limits: tuple[float, float] | tuple[np.ndarray, np.ndarray]) -> np.ndarray:
     """0..1: where a distance lies between two limits."""
     return np.clip((distance - limits[0]) / (limits[1] - limits[0]), 0, 1).astype(np.float32)
 
@@ -93,7 +98,10 @@ def hair_share(window: np.ndarray, points: np.ndarray, box: Box) -> np.ndarray:
     """
     unit = face_width(points)
     place = np.maximum(above_brows(points, box), 1 - soft_mask(points, box, "oval", 0.0, 0.04))
-    share = between(skin_distance(window, points, box), SOURCE) * place
+    forehead = max(float((points[10] - points[BROWS].mean(axis=0)) @ upright(points)[0]), 1e-6)
+    high = np.clip(2 * _over_brows(points, box) / forehead - 1, 0, 1)
+    begin, sure = (low + high * (top - low) for low, top in zip(SOURCE, HAIRLINE, strict=True))
+    share = between(skin_distance(window, points, box), (begin, sure)) * place
     certain, _ = label(share > 0.4)
     reaching = np.unique(certain[soft_mask(points, box, "face", 0.0, 0.02) < 0.6])  # a fringe comes from outside
     share = share * np.isin(certain, reaching[reaching > 0])

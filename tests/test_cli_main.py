@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from PIL import Image
 from id2face_core.cli import demo
 from id2face_core.cli import setup as setup_command
 from id2face_core.cli.main import main
+from id2face_core.cli.memory import keep_freed_memory
 from id2face_core.options import AnonymizeOptions, PictureResult
 
 
@@ -25,6 +27,22 @@ def test_help_is_quick_and_loads_nothing_heavy() -> None:
     assert done.stdout.strip().endswith("False") and time.perf_counter() - start < 3
     for name in ("anonymize", "setup", "demo", "train", "doctor"):
         assert name in done.stdout
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
+def test_arrays_come_from_memory_that_the_process_has_already() -> None:
+    code = (
+        "import resource, numpy as np; from id2face_core.cli.main import main; main(['--version'])\n"
+        "faults = lambda: [np.ones(12_000_000) for _ in range(1)] and resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "faults(); before = [faults() for _ in range(20)][0]; print(faults() - before)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout.split()[-1]) < 100, "pages of 2 MB would be 900, of 4 KB 460,000"
+
+
+def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ctypes.CDLL", lambda name: SimpleNamespace())
+    assert not keep_freed_memory()
 
 
 @pytest.mark.parametrize("arguments", [[], ["nothing"], ["setup", "--wrong"]])

@@ -10,7 +10,7 @@ from id2face_core.attributes.networks import DESCENTS
 from id2face_core.faces.landmarks import OVAL
 from id2face_core.training.config import LoopConfig, Optimisation
 from id2face_core.training.loop import Loop
-from id2face_core.training.witness import RARE, WitnessTask, _evened, moved, witness_figures
+from id2face_core.training.witness import RARE, WitnessTask, evened, moved, witness_figures
 
 NAN = float("nan")
 
@@ -32,7 +32,7 @@ def faces(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray
 
 
 def test_it_learns_what_the_labels_say_and_misses_none_that_is_not_there() -> None:
-    task = WitnessTask(*faces(256), widths=(8, 8, 16, 16))
+    task = WitnessTask(*faces(256), np.ones(256), widths=(8, 8, 16, 16))
     how = Optimisation(batch=16, learning_rate=6e-3, steps=80)
     Loop(task, how, LoopConfig(warmup_steps=5, ema=0.9, precision="float32", max_batch_growth=1)).run(0)
     found = witness_figures(task.model, *faces(100, seed=1))
@@ -41,14 +41,14 @@ def test_it_learns_what_the_labels_say_and_misses_none_that_is_not_there() -> No
 
 def test_without_labels_there_are_no_figures() -> None:
     crops, points, labels = faces(4)
-    model = WitnessTask(crops, points, labels, widths=(4, 4, 4, 4)).model.eval()
+    model = WitnessTask(crops, points, labels, np.ones(4), widths=(4, 4, 4, 4)).model.eval()
     assert witness_figures(model, crops, points, np.full_like(labels, NAN)) == {"N": 0}
     assert witness_figures(model, crops[:0], points[:0], labels[:0]) == {"N": 0}
 
 
 def test_rare_ages_are_drawn_more_often_and_unknown_ones_as_usual() -> None:
     ages = np.array([25.0] * 90 + [70.0] * 10 + [NAN] * 5)
-    chances = _evened(ages)
+    chances = evened(ages)
     assert chances[95] / chances[0] == pytest.approx((95 / 10) ** RARE) and chances[-1] == chances[0]
 
 

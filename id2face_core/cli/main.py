@@ -14,6 +14,7 @@ from importlib import import_module
 from pathlib import Path
 
 from ..errors import ConfigError, Id2FaceError, Interrupted, KeyFileError
+from .memory import keep_freed_memory
 
 OK, FAILED, USAGE, WITHHELD, UNREADABLE, MISSED, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 VERSION = "0.1.0"
@@ -125,6 +126,7 @@ def _assignment(text: str) -> tuple[str, float | str]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return the exit status. One clear line on stderr for each thing that went wrong."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    keep_freed_memory()
     try:
         if arguments[:1] and arguments[0] in OWN_PARSERS:
             return int(import_module(OWN_PARSERS[arguments[0]]).main(arguments[1:]) or OK)

@@ -16,10 +16,16 @@ CALMED = 0.85  # of what is beyond
 MAX_SHIFT = np.array([45.0, 25.0, 25.0])  # Lab
 
 
-def _reduced(x: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    planes = np.atleast_3d(x)
-    images = (Image.fromarray(planes[..., i].astype(np.float32)) for i in range(planes.shape[2]))
-    return np.stack([np.asarray(image.resize(size, Image.Resampling.BOX)) for image in images], axis=-1)
+def _reduced(*windows: np.ndarray) -> list[np.ndarray]:
+    """Windows [h, w] or [h, w, C] at `WORK` pixels a side, [h', w', C] each."""
+    height, width = windows[0].shape[:2]
+    scale = min(1.0, WORK / max(height, width))
+    size = (max(2, round(width * scale)), max(2, round(height * scale)))
+
+    def one(plane: np.ndarray) -> np.ndarray:
+        return np.asarray(Image.fromarray(plane.astype(np.float32)).resize(size, Image.Resampling.BOX))
+
+    return [np.stack([one(plane) for plane in np.moveaxis(np.atleast_3d(x), 2, 0)], axis=-1) for x in windows]
 
 
 def relight(source: np.ndarray, rendering: np.ndarray, mask: np.ndarray, width: float) -> np.ndarray:
@@ -36,9 +42,8 @@ def relight(source: np.ndarray, rendering: np.ndarray, mask: np.ndarray, width: 
     widths in its place carry identity: lfw10, w600k_mbf, N = 100, mean cosine with the same photo .237 instead of .207.
     """
     height, columns = mask.shape
-    scale = min(1.0, WORK / max(height, columns))
-    size = (max(2, round(columns * scale)), max(2, round(height * scale)))
-    small_s, small_r, small_m = (_reduced(x, size) for x in (source, rendering, mask))
+    small_s, small_r, small_m = _reduced(source, rendering, mask)
+    size = small_m.shape[1], small_m.shape[0]
     weight = np.clip(small_m[..., 0], 0, 1).ravel().astype(np.float64)
     if weight.sum() < 4:
         return rendering.astype(np.float32)
@@ -74,14 +79,18 @@ def calm_lips(source: np.ndarray, rendering: np.ndarray, mouth: np.ndarray, skin
     Returns:
         float32 [h, w, 3]; outside `mouth` as it was.
     """
-    inside = mouth > 0.5
-    if not inside.any() or skin.sum() < 4:
+    if not (mouth > 0.5).any() or skin.sum() < 4:
         return rendering.astype(np.float32)
-    lab, own = rgb_to_lab(rendering), rgb_to_lab(source)[..., 1]
-    limit = np.percentile(own[inside], 75) - np.average(own, weights=skin) + REDDER
-    beyond = np.clip(lab[..., 1] - np.average(lab[..., 1], weights=skin) - limit, 0, None)
-    lab[..., 1] -= CALMED * mouth * beyond
-    return np.where(mouth[..., None] > 0, lab_to_rgb(lab), rendering).astype(np.float32)
+    small_s, small_r, weight = _reduced(source, rendering, skin)
+    own, new = (np.average(rgb_to_lab(small)[..., 1], weights=weight[..., 0]) for small in (small_s, small_r))
+    rows, columns = (np.flatnonzero(mouth.any(axis=axis)) for axis in (1, 0))
+    place = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    lips, lab = mouth[place], rgb_to_lab(rendering[place])
+    limit = np.percentile(rgb_to_lab(source[place])[..., 1][lips > 0.5], 75) - own + REDDER
+    lab[..., 1] -= CALMED * lips * np.clip(lab[..., 1] - new - limit, 0, None)
+    out = rendering.astype(np.float32)
+    out[place] = np.where(lips[..., None] > 0, lab_to_rgb(lab), out[place])
+    return out
 
 
 def _planes(size: tuple[int, int], full: tuple[int, int], width: float) -> np.ndarray:

@@ -62,7 +62,7 @@ from .teachers import (
 )
 from .tfjs import POOLED, AgeGenderNet, SecondReader
 from .trait_directions import trait_directions
-from .witness import WitnessTask, witness_figures
+from .witness import WitnessTask, evened, witness_figures
 from .workshop import Figures, Workshop
 
 GENERATED_WITH_GLASSES = 4000  # generated faces that help to tell glasses
@@ -146,22 +146,33 @@ def _attribute_networks(
     work.fit(person, c.person)
     work.save(person.model, "attributes/person")
     figures: Figures = {"blendshape_r2": shapes.r2(), "expression": expression.figures()}
-    return (shapes.model, person.model), figures | {"witness_held_out": _witness(work, real, held)}
+    return (shapes.model, person.model), figures | {"witness_held_out": _witness(work, generated, real, held)}
 
 
-def _witness(work: Workshop, real: dict[str, np.ndarray], held: np.ndarray) -> Figures:
+def _witness(work: Workshop, generated: dict[str, np.ndarray], real: dict[str, np.ndarray], held: np.ndarray) -> Figures:
     """Train and write the witness, or the package's where there are no labels. Figures of faces that were held out."""
     c, labels = work.config.attributes, trait_labels(real["names"], work.data)
     known = np.isfinite(labels[:, :2]).all(axis=1)
     if work.config.teachers.person != "labels" or not (known & ~held).any():
         work.save(bundled_witness(), "attributes/witness")
         return {"N": 0}
-    crops, placed = real["crops"], placed_meshes(real)
-    rows, out = known & ~held, known & held
-    task = WitnessTask(crops[rows], placed[rows], labels[rows], work.device, work.config.seed, c.witness_widths)
+    rows, out, placed = known & ~held, known & held, placed_meshes(real)
+    numbers = face_numbers(generated["names"], work.config.synthesize.shard)
+    some, here = numbers < LOOKED_AT, placed_meshes(generated)
+    guessed, child = label(numbers[some], person_targets(generated["crops"][some], here[some], "bundled"))
+    guessed[:, 2] = np.nan  # of a descent nothing is known
+    useful = np.isfinite(guessed[:, 0])
+    photograph = np.arange(rows.sum() + useful.sum()) < rows.sum()
+    weights = chances(photograph, np.concatenate([np.zeros(rows.sum(), dtype=bool), child[useful]]))
+    weights[photograph] *= evened(labels[rows, 0]) / evened(labels[rows, 0]).mean()
+    task = WitnessTask(
+        np.concatenate([real["crops"][rows], generated["crops"][some][useful]]),
+        np.concatenate([placed[rows], here[some][useful]]), np.concatenate([labels[rows], guessed[useful]]), weights,
+        c.witness_widths, work.device, work.config.seed,
+    )  # fmt: skip
     work.fit(task, c.witness)
     work.save(task.model, "attributes/witness")
-    return dict(witness_figures(task.model, crops[out], placed[out], labels[out]))
+    return dict(witness_figures(task.model, real["crops"][out], placed[out], labels[out]))
 
 
 def _expression_rows(

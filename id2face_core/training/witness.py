@@ -1,4 +1,5 @@
-"""The network that judges new faces, taught by labelled photographs alone: see `attributes.networks.WitnessNetwork`."""
+"""The network that judges new faces, taught by labelled photographs, and by hand labels of children that the generator draws:
+see `attributes.networks.WitnessNetwork`."""
 
 from __future__ import annotations
 
@@ -24,20 +25,21 @@ class WitnessTask:
     """Age, sex and descent.
 
     crops: uint8 [N, 112, 112, 3] aligned; points: meshes [N, 468, 2] in them; labels: float [N, 3], age, sex, descent, see
-    `tables.trait_labels`; NaN where unknown.
+    `tables.trait_labels`; NaN where unknown; weights: [N], for drawing.
     """
 
     name = "witness"
 
     def __init__(
-        self, crops: np.ndarray, points: np.ndarray, labels: np.ndarray, device: torch.device | None = None, seed: int = 0,
-        widths: tuple[int, ...] = (32, 56, 112, 192),
+        self, crops: np.ndarray, points: np.ndarray, labels: np.ndarray, weights: np.ndarray,
+        widths: tuple[int, ...] = (32, 56, 112, 192), device: torch.device | None = None, seed: int = 0,
+        start_from: WitnessNetwork | None = None,
     ) -> None:  # fmt: skip
         with seeded(seed):
-            self.model = WitnessNetwork(widths).to(memory_format=torch.channels_last)
+            self.model = (start_from or WitnessNetwork(widths)).to(memory_format=torch.channels_last)
         self._crops, self._labels = torch.from_numpy(crops).to(device), torch.from_numpy(labels).float().to(device)
         self._points = torch.from_numpy(points).float().to(device)
-        self._chances = torch.from_numpy(_evened(labels[:, 0])).to(device)
+        self._chances = torch.from_numpy(weights).double().to(device)
 
     def losses(self, batch: int, rng: Generator) -> dict[str, Tensor]:
         i = torch.multinomial(self._chances, batch, replacement=True, generator=rng)
@@ -69,8 +71,8 @@ def moved(planes: Tensor, rng: Generator) -> Tensor:
     return F.grid_sample(planes, grid, align_corners=False)
 
 
-def _evened(ages: np.ndarray) -> np.ndarray:
-    """Chances [N] that rare ages [N] are drawn more often."""
+def evened(ages: np.ndarray) -> np.ndarray:
+    """Chances [N] that rare ages [N] are drawn more often; unknown ones (NaN) as the median is."""
     known = np.where(np.isfinite(ages), ages, np.nanmedian(ages) if np.isfinite(ages).any() else 0.0)
     ordered = np.sort(known)
     near = np.searchsorted(ordered, known + WINDOW, "right") - np.searchsorted(ordered, known - WINDOW, "left")

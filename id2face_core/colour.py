@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 
 RGB_TO_XYZ = np.array([[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]])
@@ -11,19 +13,27 @@ LAB_WHITE = np.array([0.95047, 1.0, 1.08883])
 
 def rgb_to_lab(rgb: np.ndarray) -> np.ndarray:
     """uint8 or 0..255 float [..., 3] -> float32 Lab (L 0..100). Floats may lie outside, as filtered pictures do."""
-    x = np.asarray(rgb, dtype=np.float32) / 255
-    linear = np.where(x <= 0.04045, x / 12.92, ((np.maximum(x, 0) + 0.055) / 1.055) ** 2.4)
-    t = (linear @ RGB_TO_XYZ.T.astype(np.float32)) / LAB_WHITE.astype(np.float32)
-    f = np.where(t > 0.008856, np.cbrt(t), 7.787 * t + 16 / 116)
-    lab = (116 * f[..., 1] - 16, 500 * (f[..., 0] - f[..., 1]), 200 * (f[..., 1] - f[..., 2]))
-    return np.stack(lab, axis=-1).astype(np.float32)
+    planes = []
+    for plane in np.moveaxis(np.asarray(rgb), -1, 0):  # one channel after the other: its neighbours lie beside each other
+        x = plane.astype(np.float32) / 255
+        planes.append(np.where(x <= 0.04045, x / 12.92, ((np.maximum(x, 0) + 0.055) / 1.055) ** 2.4))
+    t = _mixed(planes, (RGB_TO_XYZ / LAB_WHITE[:, None]).astype(np.float32))
+    x, y, z = (np.where(plane > 0.008856, np.cbrt(plane), 7.787 * plane + 16 / 116) for plane in t)
+    return np.stack((116 * y - 16, 500 * (x - y), 200 * (y - z)), axis=-1)
 
 
 def lab_to_rgb(lab: np.ndarray) -> np.ndarray:
     """float Lab [..., 3] -> float32 0..255, clipped to the sRGB gamut."""
-    fy = (lab[..., 0] + 16) / 116
-    f = np.stack((fy + lab[..., 1] / 500, fy, fy - lab[..., 2] / 200), axis=-1)
-    xyz = np.where(f > 0.206893, f * f * f, (f - 16 / 116) / 7.787) * LAB_WHITE.astype(f.dtype)
-    linear = np.clip(xyz @ XYZ_TO_RGB.T.astype(f.dtype), 0, 1)
-    srgb = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return (255 * srgb).astype(np.float32)
+    light, a, b = (plane.astype(np.float32) for plane in np.moveaxis(lab, -1, 0))
+    fy = (light + 16) / 116
+    planes = [np.where(f > 0.206893, f * f * f, (f - 16 / 116) / 7.787) for f in (fy + a / 500, fy, fy - b / 200)]
+    out = np.empty(lab.shape, dtype=np.float32)
+    for i, plane in enumerate(_mixed(planes, (XYZ_TO_RGB * LAB_WHITE).astype(np.float32))):
+        linear = np.clip(plane, 0, 1)
+        out[..., i] = 255 * np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return out
+
+
+def _mixed(planes: Sequence[np.ndarray], matrix: np.ndarray) -> Iterator[np.ndarray]:
+    """The rows of a matrix [3, 3] times three planes."""
+    return (row[0] * planes[0] + row[1] * planes[1] + row[2] * planes[2] for row in matrix)

@@ -1,4 +1,4 @@
-"""Age and sex before and after, by the package's own attribute network. Not independent: it took part in training."""
+"""Age and sex before and after, by the package's own witness. Not independent: attempts are chosen by it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def person_figures(outcomes: Sequence[Outcome], mesh: Any, extractor: Any) -> di
         kept_age += ages[-1] <= 8
         kept_sex += (after[sex] > 0.5) == (before[sex] > 0.5)
     return {
-        "reader": "own reader, optimistic: the package's attribute network, which took part in training",
+        "reader": "own reader, optimistic: the package's witness, by which attempts are chosen",
         "age_within_8": {"hits": int(kept_age), "trials": trials},
         "sex_kept": {"hits": int(kept_sex), "trials": trials},
         "age_error_years": float(np.mean(ages)) if ages else None,

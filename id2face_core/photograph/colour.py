@@ -13,7 +13,7 @@ OUTLIER = 14.0  # Lab difference at which a pixel (brow, glasses, hair) counts h
 DULLEST = 0.4  # share of its distance from the skin that a colour keeps at least
 REDDER = 3.0  # a* by which new lips may be redder, beside the skin, than the source's
 CALMED = 0.85  # of what is beyond
-MAX_SHIFT = np.array([45.0, 25.0, 25.0])  # Lab
+MAX_SHIFT = np.array([45.0, 25.0, 25.0], dtype=np.float32)  # Lab
 
 
 def _reduced(*windows: np.ndarray) -> list[np.ndarray]:
@@ -49,13 +49,13 @@ def relight(source: np.ndarray, rendering: np.ndarray, mask: np.ndarray, width: 
         return rendering.astype(np.float32)
     tones = rgb_to_lab(small_r)
     difference = (rgb_to_lab(small_s) - tones).reshape(-1, 3).astype(np.float64)
-    basis = _planes(size, (columns, height), width).reshape(-1, 3)
+    basis = _planes(size, (columns, height), width).reshape(-1, 3).astype(np.float64)
     fit, trust = np.zeros((3, 3)), weight
     for _ in range(ROUNDS):
         lhs = basis.T @ (basis * trust[:, None]) + 1e-3 * weight.sum() * np.diag([0.0, 1, 1])
         fit = np.linalg.solve(lhs, basis.T @ (difference * trust[:, None]))
         trust = weight / (1 + np.square(np.linalg.norm(difference - basis @ fit, axis=1) / OUTLIER))
-    shift = np.clip(_planes((columns, height), (columns, height), width) @ fit, -MAX_SHIFT, MAX_SHIFT).astype(np.float32)
+    shift = np.clip(_planes((columns, height), (columns, height), width) @ fit.astype(np.float32), -MAX_SHIFT, MAX_SHIFT)
     skin = np.average(tones.reshape(-1, 3), axis=0, weights=trust)[1:].astype(np.float32)
     lab = rgb_to_lab(rendering)
     lab[..., 1:] = skin + _dulling(skin, skin + fit[0, 1:]) * (lab[..., 1:] - skin)
@@ -95,6 +95,7 @@ def calm_lips(source: np.ndarray, rendering: np.ndarray, mouth: np.ndarray, skin
 
 def _planes(size: tuple[int, int], full: tuple[int, int], width: float) -> np.ndarray:
     """1, x, y over a window of `full` (w, h) pixels at `size` samples; x, y in face widths from the middle, within +-0.5."""
-    x, y = ((np.arange(n) + 0.5) / n - 0.5 for n in size)
-    grid = np.stack(np.meshgrid(x * full[0], y * full[1]), axis=-1) / width
-    return np.concatenate([np.ones((size[1], size[0], 1)), np.clip(grid, -0.5, 0.5)], axis=-1)
+    x, y = (np.clip(((np.arange(n) + 0.5) / n - 0.5) * whole / width, -0.5, 0.5) for n, whole in zip(size, full, strict=True))
+    out = np.ones((size[1], size[0], 3), dtype=np.float32)
+    out[..., 1], out[..., 2] = x, y[:, None]
+    return out

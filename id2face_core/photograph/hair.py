@@ -13,6 +13,7 @@ from .mask import BROWS, EYEBROWS, brow_mask, features_mask, shorter_brow, soft_
 from .warp import Box, face_width, window_around
 
 WORK = 120  # pixels across a face in which hair is told from skin
+FINE_ENOUGH = 240  # and in which its edge is drawn
 CHEEKS = [50, 280, 205, 425, 9, 151]  # skin in almost every picture
 FOREHEAD, SAME_SKIN = [9, 151, 108, 337], 14.0  # its middle; Lab distance from the cheeks up to which that is skin, too
 WEIGHTS = np.array([0.8, 1.0, 1.0], dtype=np.float32)  # of L, a, b in a distance
@@ -111,9 +112,11 @@ def hair_share(window: np.ndarray, points: np.ndarray, box: Box) -> np.ndarray:
 
 def hair_of(picture: np.ndarray, mesh: np.ndarray) -> SoftMask:
     """`hair_share` around a face in a picture uint8 [H, W, 3], with a mesh [468, 2 or 3]. Raises FaceRejectedError "outside"."""
-    box, points = window_around(mesh, picture.shape), mesh[:, :2].astype(np.float64)
-    window = picture[box.y0 : box.y1, box.x0 : box.x1].astype(np.float32)
-    return SoftMask(box.x0, box.y0, hair_share(window, points, box))
+    box, factor = window_around(mesh, picture.shape), max(1, int(face_width(mesh) / FINE_ENOUGH))
+    small = reduce(picture[box.y0 : box.y1, box.x0 : box.x1].astype(np.float32), factor)
+    points = (mesh[:, :2].astype(np.float64) - box.origin + 0.5) / factor - 0.5
+    share = hair_share(small, points, Box(0, 0, *small.shape[1::-1]))
+    return SoftMask(box.x0, box.y0, enlarge(share, factor, box.shape))
 
 
 def extent(points: np.ndarray, box: Box) -> tuple[slice, slice]:

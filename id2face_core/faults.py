@@ -14,11 +14,14 @@ import torch
 from torch import Tensor
 
 from .attributes.edit import PERSON_TRAITS
-from .attributes.vector import BLENDSHAPES, group_slice, index
+from .attributes.vector import BLENDSHAPES, index
 from .components import Components
 from .errors import FaceRejectedError
 from .photograph.coverage import BEARD, GLASSES
 from .stages import (
+    POSE,
+    SEX,
+    WEARS,
     Candidates,
     NewFace,
     Reading,
@@ -34,9 +37,8 @@ from .stages import (
 )
 
 T = TypeVar("T")
-AGE, SEX, WEARS = index("age"), index("sex"), index("glasses")
+AGE = index("age")
 SKIN = [index(name) for name in PERSON_TRAITS["skin"]]
-POSE = group_slice("pose")
 OPENINGS = [BLENDSHAPES.index(name) for name in ("jawOpen", "eyeBlinkLeft", "eyeBlinkRight")]
 AGE_TOLERANCE = 8.0  # years
 SEX_TOLERANCE = 0.5  # sex is 0 to 1: beyond the tolerance it reads as the other one

@@ -12,7 +12,7 @@ from ..faces.landmarks import OVAL
 from .geometry import CLOSE_INPUTS
 
 AGES = 101  # years of age, 0 to 100
-DESCENTS = ("White", "Black", "Asian", "Indian")  # the groups that UTKFace labels
+DESCENTS = ("White", "Black", "Asian", "Indian")  # UTKFace's words for its numbers; its fifth, "others", is no group
 
 
 class _PointsNetwork(ModelMixin, ConfigMixin):

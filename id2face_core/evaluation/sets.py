@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from ..attributes.networks import DESCENTS
 from ..errors import AssetMissingError, ConfigError
 from ..training.splits import is_held_out
 
@@ -24,7 +25,6 @@ SETS: dict[str, tuple[str, str]] = {  # name -> (file stem, column that names th
     "congress": ("congress_256", "id"),
     "utkface": ("utkface_adult", "group_foamliu"),
 }
-DESCENTS = ("White", "Black", "Asian", "Indian", "others")  # UTKFace's words for its numbers
 SEXES = {"0": "male", "1": "female", "m": "male", "f": "female"}  # UTKFace's numbers, others' letters
 AGES = (30, 45, 60)  # years at which a group begins
 GROUP_KINDS = 3  # descent, sex and age, see `groups_of`
@@ -86,7 +86,7 @@ def groups_of(row: Mapping[str, str]) -> tuple[str, ...]:
     """`descent Asian`, `sex female`, `age 30-44` of a row of a table, as far as it has such labels."""
     found = []
     if row.get("race"):
-        found.append(f"descent {DESCENTS[int(float(row['race']))]}")
+        found.append(f"descent {(*DESCENTS, 'others')[int(float(row['race']))]}")
     if row.get("gender") in SEXES:
         found.append(f"sex {SEXES[row['gender']]}")
     if row.get("age"):

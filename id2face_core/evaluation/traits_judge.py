@@ -20,10 +20,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..attributes.networks import DESCENTS
 from ..faces.alignment import arcface_matrix, warp
 from ..training.frozen import FrozenGraph
 from ..training.splits import is_held_out
-from ..training.tables import DESCENTS
 from ..training.tfjs import load_tfjs
 from .auditors import Auditor
 from .cache import CachedAuditor
@@ -40,7 +40,7 @@ DECAY, PASSES = 0.1, 60  # of the logistic regression of descent on its descript
 
 @dataclass(frozen=True)
 class Person:
-    """What a judge sees. age: years; sex: above 0 male; descent: the likeliest of `tables.DESCENTS` groups, None: not told."""
+    """What a judge sees. age: years; sex: above 0 male; descent: the likeliest of `networks.DESCENTS` groups, None: not told."""
 
     age: float
     sex: float
@@ -104,7 +104,7 @@ class PackagedJudge:
         sides = _labelled(data_dir)
         known = [row for row in sides[False][:taught] if _descent(row) is not None]
         descent = None
-        if len({_descent(row) for row in known}) == DESCENTS:
+        if len({_descent(row) for row in known}) == len(DESCENTS):
             rows = torch.from_numpy(_seen(network, data_dir, known)[:, 2:]).float()
             descent = _logistic(rows, torch.tensor([_descent(row) for row in known]))
         judge = cls({}, network, descent)
@@ -198,7 +198,7 @@ def _sex(row: dict[str, str]) -> float:
 
 def _descent(row: dict[str, str]) -> int | None:
     known = row.get("race") or ""
-    return int(float(known)) if known and float(known) < DESCENTS else None
+    return int(float(known)) if known and float(known) < len(DESCENTS) else None
 
 
 def _seen(network: Auditor, data_dir: Path, rows: list[dict[str, str]]) -> np.ndarray:

@@ -7,11 +7,10 @@ from scipy.ndimage import gaussian_filter
 
 from ..colour import rgb_to_lab
 from ..faces.alignment import ffhq_matrix, transform_points, warp
-from ..resampling import reduce
-from .hair import BRIDGE, NOSE, RENDERING, above_brows, above_nose, around, between, extent, skin_distance, upright
+from .hair import BRIDGE, NOSE, RENDERING, above_brows, above_nose, around, between, close_up, extent, skin_distance, upright
 from .mask import LIPS, features_mask, mouth_mask, soft_mask
 from .stains import STAIN
-from .warp import Box, face_width, window_around
+from .warp import Box, face_width
 
 ZONES = ("forehead", "jaw", "sides", "cheeks", "chin_hair", "lip_hair", "glasses")
 CHIN_HAIR, GLASSES = ZONES.index("chin_hair"), ZONES.index("glasses")
@@ -35,9 +34,7 @@ def coverage(picture: np.ndarray, mesh: np.ndarray) -> np.ndarray:
 
     picture: uint8 [H, W, 3]; mesh: [468, 2 or 3] in it. Raises FaceRejectedError "outside".
     """
-    box, factor = window_around(mesh, picture.shape), max(1, int(face_width(mesh) / WORK))
-    window = reduce(picture[box.y0 : box.y1, box.x0 : box.x1].astype(np.float32), factor)
-    points = (mesh[:, :2].astype(np.float64) - box.origin + 0.5) / factor - 0.5
+    window, points, *_ = close_up(picture, mesh, WORK)
     box, (up, height), width = Box(0, 0, *window.shape[1::-1]), upright(points), face_width(points)
     y, x = np.mgrid[box.y0 : box.y1, box.x0 : box.x1] - points[NOSE, ::-1, None, None]
     level, aside = above_nose(points, box), np.abs(y * up[0] - x * up[1]) / width

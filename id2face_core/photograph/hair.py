@@ -112,11 +112,23 @@ def hair_share(window: np.ndarray, points: np.ndarray, box: Box) -> np.ndarray:
 
 def hair_of(picture: np.ndarray, mesh: np.ndarray) -> SoftMask:
     """`hair_share` around a face in a picture uint8 [H, W, 3], with a mesh [468, 2 or 3]. Raises FaceRejectedError "outside"."""
-    box, factor = window_around(mesh, picture.shape), max(1, int(face_width(mesh) / FINE_ENOUGH))
-    small = reduce(picture[box.y0 : box.y1, box.x0 : box.x1].astype(np.float32), factor)
-    points = (mesh[:, :2].astype(np.float64) - box.origin + 0.5) / factor - 0.5
+    small, points, box, factor = close_up(picture, mesh, FINE_ENOUGH)
     share = hair_share(small, points, Box(0, 0, *small.shape[1::-1]))
     return SoftMask(box.x0, box.y0, enlarge(share, factor, box.shape))
+
+
+def close_up(picture: np.ndarray, mesh: np.ndarray, across: int) -> tuple[np.ndarray, np.ndarray, Box, int]:
+    """The window around a face in a picture uint8 [H, W, 3], reduced so far that `across` pixels of its width are left.
+
+    Returns:
+        The window float32 [h, w, 3] 0..255, the mesh in it [468, 2], where it lies in the picture, and by what it was reduced.
+
+    Raises:
+        FaceRejectedError: "outside".
+    """
+    box, factor = window_around(mesh, picture.shape), max(1, int(face_width(mesh) / across))
+    small = reduce(picture[box.y0 : box.y1, box.x0 : box.x1].astype(np.float32), factor)
+    return small, (mesh[:, :2].astype(np.float64) - box.origin + 0.5) / factor - 0.5, box, factor
 
 
 def extent(points: np.ndarray, box: Box) -> tuple[slice, slice]:

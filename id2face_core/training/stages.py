@@ -157,14 +157,13 @@ def _witness(work: Workshop, generated: dict[str, np.ndarray], real: dict[str, n
         work.save(bundled_witness(), "attributes/witness")
         return {"N": 0}
     rows, out, placed = known & ~held, known & held, placed_meshes(real)
-    numbers = face_numbers(generated["names"], work.config.synthesize.shard)
-    some, here = numbers < LOOKED_AT, placed_meshes(generated)
-    guessed, child = label(numbers[some], person_targets(generated["crops"][some], here[some], "bundled"))
+    here = placed_meshes(generated)
+    some, guessed, child = _guessed(work, generated, here)
     guessed[:, 2] = np.nan  # of a descent nothing is known
-    useful = np.isfinite(guessed[:, 0])
+    useful, even = np.isfinite(guessed[:, 0]), evened(labels[rows, 0])
     photograph = np.arange(rows.sum() + useful.sum()) < rows.sum()
     weights = chances(photograph, np.concatenate([np.zeros(rows.sum(), dtype=bool), child[useful]]))
-    weights[photograph] *= evened(labels[rows, 0]) / evened(labels[rows, 0]).mean()
+    weights[photograph] *= even / even.mean()
     task = WitnessTask(
         np.concatenate([real["crops"][rows], generated["crops"][some][useful]]),
         np.concatenate([placed[rows], here[some][useful]]), np.concatenate([labels[rows], guessed[useful]]), weights,
@@ -204,9 +203,7 @@ def _person_rows(
     photographs, labels = real["crops"][~held], person_labels(real["names"][~held], work.data)
     if not np.isfinite(labels).any():
         raise AssetMissingError("no labelled real faces; give --data, or --set teachers.person=bundled")
-    numbers = face_numbers(generated["names"], work.config.synthesize.shard)
-    some = (numbers < LOOKED_AT) | (np.arange(len(numbers)) < (GENERATED_WITH_GLASSES if work.config.attributes.glasses else 0))
-    guessed, child = label(numbers[some], person_targets(generated["crops"][some], here[some], "bundled"))
+    some, guessed, child = _guessed(work, generated, here, GENERATED_WITH_GLASSES if work.config.attributes.glasses else 0)
     crops = np.concatenate([photographs, generated["crops"][some]])
     placed = np.concatenate([placed_meshes(real)[~held], here[some]])
     labels = np.concatenate([labels, guessed])
@@ -218,6 +215,16 @@ def _person_rows(
     photograph = np.arange(len(crops)) < len(photographs)
     odds = chances(photograph[useful], np.concatenate([np.zeros(len(photographs), dtype=bool), child])[useful])
     return crops[useful], placed[useful], labels[useful], odds
+
+
+def _guessed(
+    work: Workshop, generated: dict[str, np.ndarray], placed: np.ndarray, more: int = 0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Labels of generated faces: which ones were looked at or are among the first `more`, bool [N]; of those M `children.label`'s
+    labels [M, 3], and which are children, bool [M]. placed: their meshes in their crops."""
+    numbers = face_numbers(generated["names"], work.config.synthesize.shard)
+    some = (numbers < LOOKED_AT) | (np.arange(len(numbers)) < more)
+    return some, *label(numbers[some], person_targets(generated["crops"][some], placed[some], "bundled"))
 
 
 def run_identity(work: Workshop) -> Figures:

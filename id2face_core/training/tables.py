@@ -10,14 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..attributes.networks import BlendshapeNetwork, PersonNetwork
+from ..attributes.networks import DESCENTS, BlendshapeNetwork, PersonNetwork
 from .picture_reader import arcface_matrices, attribute_rows, five_of, points_in_crops
 from .splits import is_held_out
 from .table import RealTable, Table
 
 BATCH = 256
 LABELLED = "faces/utkface_adult.csv"
-DESCENTS = 4  # of UTKFace; its fifth, "others", is no group
 
 
 @torch.inference_mode()
@@ -84,7 +83,7 @@ def trait_labels(names: np.ndarray, data: Path | None) -> np.ndarray:
     rows, out = _labelled_rows(data), person_labels(names, data)
     for i, name in enumerate(map(str, names)):
         descent = rows.get(name, {}).get("race")
-        out[i, 2] = float(descent) if descent and float(descent) < DESCENTS else np.nan
+        out[i, 2] = float(descent) if descent and float(descent) < len(DESCENTS) else np.nan
     return out
 
 

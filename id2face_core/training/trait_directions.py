@@ -14,11 +14,11 @@ from torch import Generator, Tensor
 
 from .. import regression
 from ..attributes.edit import PERSON_TRAITS
+from ..attributes.networks import DESCENTS
 from ..attributes.vector import index
 from ..identity.traits import DIRECTIONS
 from ..identity.vae import IdentityVAE
 from .table import RealTable, Table
-from .tables import DESCENTS
 
 WAVES, WIDTH, RIDGE = 1500, 0.7, 100.0  # random Fourier features (Rahimi and Recht 2007) beside the embedding
 LOOKED_AT = 4000  # faces at which the slope is measured
@@ -35,7 +35,7 @@ def trait_directions(
     taught = None if real is None else real.rows(~real.held_out & real.labels.isfinite().all(dim=1))
     if taught is not None and len(taught.labels) >= ENOUGH:
         age, sex, descent = taught.labels.split(1, dim=1)
-        groups = [age, sex, F.one_hot(descent[:, 0].long(), DESCENTS).float()]
+        groups = [age, sex, F.one_hot(descent[:, 0].long(), len(DESCENTS)).float()]
         embeddings = taught.embeddings
     else:
         groups = [table.attributes[:, [index(name) for name in names]] for names in PERSON_TRAITS.values()]

@@ -33,7 +33,7 @@ class Preset:
     candidates: int
     attempts: int
     temperature: float = 1.75
-    guidance: float = 1.8
+    guidance: float = 2.0
     limit: float = 0.45
 
 
@@ -41,9 +41,9 @@ class Preset:
 # so that two draws are less alike; beyond 2 the VAE leaves its range. Guidance does the same for what the recomposer makes of
 # them. The limit is a little above our encoder's threshold at FAR 1e-3 (.39 there).
 PRESETS: dict[str, Preset] = {
-    "fast": Preset(steps=4, region="face", margin=-0.5, candidates=8, attempts=1),
-    "balanced": Preset(steps=12, region="face", margin=-0.5, candidates=16, attempts=4),
-    "strict": Preset(steps=12, region="head", margin=-0.1, candidates=16, attempts=4),
+    "fast": Preset(steps=4, region="face", margin=-0.55, candidates=8, attempts=1),
+    "balanced": Preset(steps=4, region="face", margin=-0.55, candidates=16, attempts=4),
+    "strict": Preset(steps=4, region="head", margin=-0.1, candidates=16, attempts=4),
 }
 
 

@@ -182,8 +182,9 @@ class Anonymizer:
                 continue
             mask = np.maximum(mask, face_mask)
             records[i] = FaceRecord(box, "anonymized", "", face.points, rendering)
+        new = mask
         for i in withheld:  # last, so that no later paste brings back what a fill had covered
-            output, cover = redact(output, faces[i].box, "blur" if options.policy == "blur" else "fill")
+            output, cover = redact(output, faces[i].box, "blur" if options.policy == "blur" else "fill", new)
             mask = np.maximum(mask, cover)
         return _result(output, mask, [r for r in records if r is not None], options)
 

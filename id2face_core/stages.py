@@ -194,17 +194,25 @@ def wished_cover(source: SourceFace, wanted: Tensor, head: bool = False) -> Tens
     No more than the source's, and nothing on the forehead, where the source's own hair stays; a man's beard as full as the
     source's; glasses as wanted. wanted: [A]; head: the hair is replaced too, so that it may hang wherever it likes.
     """
-    least, most = torch.zeros_like(source.cover), source.cover.clone()
-    most[BEARD] = most[BEARD].maximum(most.new_tensor(SHAVED))
-    most[ZONES.index("forehead")] = float(head)
+    return cover_limits(source.cover, source.attributes, wanted, head)
+
+
+def cover_limits(cover: Tensor, attributes: Tensor, wanted: Tensor, head: bool = False) -> Tensor:
+    """`wished_cover` [..., 2, Z] of sources that show cover [..., Z] and have attributes [..., A], for wanted ones [..., A]."""
+    least, most = torch.zeros_like(cover), cover.clone()
+    most[..., BEARD] = most[..., BEARD].maximum(most.new_tensor(SHAVED))
+    most[..., ZONES.index("forehead")] = float(head)
     if head:
-        most[ZONES.index("sides")] = 1.0
-    if wanted[SEX] < 0.5 <= source.attributes[SEX]:
-        most[BEARD] = 0.0
-    elif source.cover[CHIN_HAIR] > BEARDED:
-        least[BEARD] = source.cover[BEARD]
-    least[GLASSES], most[GLASSES] = RIMS if wanted[WEARS] > 0.5 else (0.0, NO_RIMS)
-    return torch.stack((least, most))
+        most[..., ZONES.index("sides")] = 1.0
+    woman = ((wanted[..., SEX] < 0.5) & (attributes[..., SEX] >= 0.5))[..., None]
+    bearded = (cover[..., CHIN_HAIR] > BEARDED)[..., None]
+    least[..., BEARD] = torch.where(bearded & ~woman, cover[..., BEARD], 0.0)
+    most[..., BEARD] = torch.where(woman, 0.0, most[..., BEARD])
+    wears = (wanted[..., WEARS] > 0.5)[..., None]
+    rims, none = cover.new_tensor(RIMS), cover.new_tensor((0.0, NO_RIMS))
+    bounds = torch.stack((least, most), dim=-2)
+    bounds[..., GLASSES] = torch.where(wears, rims, none)
+    return bounds
 
 
 def plainer(candidates: Candidates) -> Candidates:
@@ -303,7 +311,7 @@ def draw_candidates(
     *,
     forbidden: Tensor | None = None,
     margin: float = 1.0,
-    steps: int = 12,
+    steps: int = 4,
     guidance: float = 1.0,
     cover: Tensor | None = None,
     scheduler: str = "dpmpp_2m",
@@ -329,7 +337,7 @@ def draw_candidates(
         guided = Guidance(guidance, parts.traits.settled(latents, identity_latent(parts, forbidden)[None]))
     made = parts.recomposer(
         latents, attributes, [generator], steps=steps, spread=parts.spread, scheduler=scheduler, callback=callback,
-        avoid=forbidden, guidance=guided, limits=_limits(attributes, cover),
+        avoid=forbidden, guidance=guided, limits=looks_between(attributes, cover),
     )  # fmt: skip
     cost = misfit(parts.surrogate, made.codes, parts.surrogate.standardise(attributes), forbidden, margin)
     order = tuple(cost.argsort(stable=True).tolist())
@@ -347,14 +355,17 @@ def ask_again(
     i = candidates.order[rank]
     latent, residual, values = candidates.latents[i : i + 1], candidates.residuals[i : i + 1], attributes[None]
     guidance = None if candidates.guidance is None else candidates.guidance.of(slice(i, i + 1))
-    limits = _limits(candidates.attributes[i : i + 1], candidates.cover)  # not what is asked for to get there
+    limits = looks_between(candidates.attributes[i : i + 1], candidates.cover)  # not what is asked for to get there
     codes = parts.recomposer.complete(residual, latent, values, candidates.avoid, guidance, limits, hidden)
     gates = None if candidates.gates is None else candidates.gates[:, i : i + 1]
     return Candidates(latent, values, residual, expand(codes), codes, gates, (0,), candidates.avoid, guidance, candidates.cover)
 
 
-def _limits(attributes: Tensor, cover: Tensor | None) -> Tensor | None:
-    """Least and most [K, 2, R] of how faces look that shall have attributes [K, A], see `groomer.look`; cover: [2, Z] or None."""
+def looks_between(attributes: Tensor, cover: Tensor | None) -> Tensor | None:
+    """Least and most [K, 2, R] of how faces look that shall have attributes [K, A], see `groomer.look`.
+
+    cover: [2, Z] or [K, 2, Z], see `wished_cover`.
+    """
     if cover is None:
         return None
     pose = attributes[:, None, POSE].expand(-1, 2, -1)
@@ -427,7 +438,7 @@ def paste(
         return _compose(picture, source, new, options, rng, neighbours, bend)
     shown = parts.extractor.expression(new.mesh)
     bend = parts.extractor.bend(new.mesh, new.wish.numpy() - shown)
-    rough = replace(options, colour=False, grain=False)  # its mesh is all that is looked at
+    rough = replace(options, rough=True)  # its mesh is all that is looked at
     first = _compose(picture, source, new, rough, deepcopy(rng), neighbours, bend)
     shown = parts.extractor.expression(parts.mesh.fit(first.picture, source.face.points))
     bend = bend + parts.extractor.bend(new.mesh, new.wish.numpy() - shown)

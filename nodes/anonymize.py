@@ -50,7 +50,7 @@ class AnonymizeFaces(io.ComfyNode):
                 seed_input(),
                 io.Combo.Input(
                     "preset", options=list(PRESETS), default="balanced",
-                    tooltip="fast: 4 steps, one rendering; balanced: 12 steps, three renderings at most; strict: ears, hair too.",
+                    tooltip="fast: one rendering of a face; balanced: four at most, the best stays; strict: ears, hair too.",
                 ),
                 io.Combo.Input(
                     "mode", options=list(MODES), default="one_sided",

@@ -179,7 +179,9 @@ class HarmonizedDiffusion(io.ComfyNode):
                 IdentityType.Input("identity", tooltip="From Sample, Load, Blend or Orthogonal Identity Mapping."),
                 AttributesType.Input("attributes", optional=True, tooltip="From Extract or Edit Attributes (else the source's)."),
                 ModelType.Input("model", optional=True, tooltip=MODEL_TOOLTIP),
-                io.Int.Input("steps", default=12, min=1, max=100, tooltip="Network calls a face; 8 to 20 is usual."),
+                io.Int.Input(
+                    "steps", default=PRESET.steps, min=1, max=100, tooltip="Network calls a face; more than 4 change little."
+                ),
                 io.Combo.Input("scheduler", options=list(SCHEDULERS), default=SCHEDULERS[0], tooltip="How noise is taken off."),
                 io.Combo.Input(
                     "extent", options=list(EXTENTS), default=EXTENTS[0],

@@ -62,8 +62,9 @@ def paste_frame(
         else:
             output, mask = done.picture, np.maximum(mask, done.mask)
             rows.append(face_row(found.face.box, "anonymized", ""))
+    new = mask
     for box in covered:
-        output, cover = redact(output, box, "blur" if policy == "blur" else "fill")
+        output, cover = redact(output, box, "blur" if policy == "blur" else "fill", new)
         mask = np.maximum(mask, cover)
     row = {"status": frame_status({r["status"] for r in rows}), "faces": rows}
     return None if covered and policy == "withhold" else output, mask, row

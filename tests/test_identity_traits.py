@@ -109,3 +109,6 @@ def test_what_is_settled_of_an_identity_are_its_traits_and_how_it_lies_to_the_so
     drawn = torch.tensor([[5.0, 6.0, 7.0, 8.0, -2.0, 9.0], [1.0, 1.0, 1.0, 1.0, 4.0, -1.0]])
     settled = torch.tensor([[5.0, 6.0, 7.0, 8.0, -2.0, 0.0], [1.0, 1.0, 1.0, 1.0, 4.0, 0.0]])
     torch.testing.assert_close(traits.settled(drawn, own), settled)
+    other = torch.tensor([[0.0, 1.0, 0.0, 0.0, 0.0, 2.0]])
+    each = traits.settled(drawn, torch.cat((own, other)))
+    torch.testing.assert_close(each, torch.cat((settled[:1], traits.settled(drawn[1:], other))))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from id2face_core.colour import lab_to_rgb, rgb_to_lab
-from id2face_core.photograph.colour import CALMED, DULLEST, REDDER, calm_lips, relight
+from id2face_core.photograph.colour import CALMED, DARKER, DULLEST, REDDER, calm_brows, calm_lips, relight
 
 SIZE = 64
 SKIN, MOUTH = (slice(4, 60), slice(4, 60)), (slice(40, 50), slice(22, 42))
@@ -60,3 +60,34 @@ def test_lips_grow_dull_with_the_skin_and_never_vivid(vivid: float, share: float
     assert _redness(out) == pytest.approx(12 * share, abs=1.0)
     tone = rgb_to_lab(out)[SKIN].reshape(-1, 3)
     assert np.median(tone, axis=0) == pytest.approx((50, *(vivid * skin)), abs=1.5), "the skin takes the source's tone"
+
+
+def _brow(skin: float, contrast: float) -> np.ndarray:
+    """Skin of an L with a darker bar."""
+    lab = np.full((40, 60, 3), (skin, 14.0, 18.0), dtype=np.float32)
+    lab[15:25, 10:50, 0] -= contrast
+    return lab_to_rgb(lab)
+
+
+@pytest.mark.parametrize(("source", "new"), [(5, 40), (12, 30), (30, 20), (20, 28), (-5, 40)])
+def test_a_brow_is_hardly_darker_than_the_source_s(source: float, new: float) -> None:
+    brow = np.zeros((40, 60), dtype=np.float32)
+    brow[15:25, 10:50] = 1
+    rendering = _brow(65, new)
+    out = calm_brows(_brow(55, source), rendering, brow, 1 - brow)
+    light = rgb_to_lab(out)[..., 0]
+    limit = source + DARKER
+    expected = new if new <= limit else limit + (1 - CALMED) * (new - limit)
+    assert np.median(light[brow == 0]) - np.median(light[brow == 1]) == pytest.approx(expected, abs=0.6)
+    assert np.array_equal(out[brow == 0], rendering[brow == 0].astype(np.float32)), "the skin is as it was"
+
+
+def test_a_brow_keeps_its_lighter_hairs_and_without_any_nothing_changes() -> None:
+    brow = np.zeros((40, 60), dtype=np.float32)
+    brow[15:25, 10:50] = 1
+    rendering = _brow(60, 40)
+    rendering[18, 10:50] = lab_to_rgb(np.full((1, 1, 3), (75.0, 14.0, 18.0), dtype=np.float32))[0, 0]
+    out = calm_brows(_brow(60, 5), rendering, brow, 1 - brow)
+    assert np.array_equal(out[18], rendering[18].astype(np.float32)) and out[20, 30, 0] > rendering[20, 30, 0]
+    for mask, ring in ((0 * brow, 1 - brow), (brow, 0 * brow)):
+        assert np.array_equal(calm_brows(_brow(60, 5), rendering, mask, ring), rendering.astype(np.float32))

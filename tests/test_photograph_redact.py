@@ -59,3 +59,26 @@ def test_a_box_that_says_nothing_covers_everything(box: tuple[float, ...]) -> No
 def test_an_unknown_policy_is_refused() -> None:
     with pytest.raises(ConfigError):
         redact(PICTURE, np.array(BOXES[0]), "wink")
+
+
+@pytest.mark.parametrize("policy", ["fill", "blur"])
+def test_what_lies_well_inside_another_replacement_stays(policy: str) -> None:
+    replaced = np.zeros(PICTURE.shape[:2], dtype=np.float32)
+    replaced[50:, 60:] = 1
+    replaced[90:, :] = 0.5  # something of the picture is in there
+    out, mask = redact(PICTURE, np.array(BOXES[0]), policy, replaced)
+    alone = redact(PICTURE, np.array(BOXES[0]), policy)[1]
+    stays = (alone == 1) & (mask == 0)
+    assert stays.any() and (out[stays] == PICTURE[stays]).all()
+    ys, xs = np.nonzero(stays)
+    assert ys.min() > 50 and xs.min() > 60 and ys.max() < 89, "edges are covered"
+    assert not (alone - mask)[replaced < 1].any()
+    other = PICTURE.copy()
+    other[mask == 1] = 255 - other[mask == 1]
+    if policy == "fill":
+        assert np.array_equal(redact(other, np.array(BOXES[0]), policy, replaced)[0], out), "what it hides is not looked at"
+
+
+@pytest.mark.parametrize("box", UNKNOWN)
+def test_where_nothing_is_known_nothing_stays(box: tuple[float, ...]) -> None:
+    assert redact(PICTURE, np.array(box), "fill", np.ones(PICTURE.shape[:2], dtype=np.float32))[1].all()

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from id2face_core.photograph.coverage import coverage
 from id2face_core.training.contexts import ContextReader, Contexts, paste_mask, put
 from id2face_core.training.picture_reader import apply, similarities
 
@@ -82,6 +83,10 @@ def test_contexts_keep_their_rows_together() -> None:
     second = contexts.rows(torch.tensor([1]))
     assert torch.equal(second.crops[0], torch.from_numpy(crops[1]).permute(2, 0, 1))
     assert second.masks.shape == (1, 112, 112) and second.points.shape == (1, 468, 2)
+    assert second.cover is not None and second.shapes is None, "nobody looked closely"
+    assert torch.equal(second.cover[0], torch.from_numpy(coverage(crops[1], _points().numpy())))
+    seen = Contexts.of(crops, _points().expand(3, -1, -1).numpy(), shapes=torch.arange(3.0)[:, None].expand(3, 52))
+    assert float(seen.rows(torch.tensor([2])).shapes.mean()) == 2  # type: ignore[union-attr]
 
 
 def test_onlookers_see_each_face_a_little_elsewhere_and_the_same_in_every_run() -> None:

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Iterator
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -13,18 +14,22 @@ from torch import Generator
 
 from id2face_core.attributes.vector import ATTRIBUTES, group_slice
 from id2face_core.diffusion.closed_form import ConditionalMean
+from id2face_core.diffusion.groomer import StyleGroomer
+from id2face_core.diffusion.recomposer import Guidance, Recomposer, Refinement
 from id2face_core.diffusion.refiner import StyleRefiner
 from id2face_core.diffusion.surrogate import StyleSurrogate
 from id2face_core.identity.traits import IdentityTraits
 from id2face_core.identity.vae import IdentityVAE
 from id2face_core.perceptual import PerceptualDistance
+from id2face_core.photograph.coverage import ZONES
+from id2face_core.stages import cover_limits, looks_between
 from id2face_core.training import refiner
 from id2face_core.training.config import LoopConfig, RefinerConfig
 from id2face_core.training.contexts import ContextReader, Contexts
 from id2face_core.training.critic import Critic, CriticEye, Judge
 from id2face_core.training.loop import Loop
 from id2face_core.training.picture_reader import Measured
-from id2face_core.training.refiner import AGE, AGES, RefinerTask, Wishes, age_seen, ask, refiner_losses, traits_shown
+from id2face_core.training.refiner import AGE, AGES, RefinerTask, Wishes, age_seen, answer, ask, refiner_losses, traits_shown
 
 LATENT, EMBEDDING, STYLE, COUNT = 8, 16, 6, 64
 BATCH, CONFIG = 32, RefinerConfig(width=64)
@@ -264,6 +269,100 @@ def test_the_critic_learns_beside_the_refiner_which_listens_to_it(
     assert "natural" not in deaf.losses(8, Generator().manual_seed(0)), "it learns, and nobody listens"
     fit = Loop(task, replace(CONFIG.optimisation, batch=8, steps=3), LoopConfig(max_batch_growth=1, precision="float32")).run(60)
     assert fit.steps == 3 and isinstance(task.refiner, StyleRefiner) and not task.refiner.training
+
+
+class Plain(torch.nn.Module):
+    """A coach that reads the first colour as age, the second as sex, and nothing else."""
+
+    def forward(self, crops: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
+        age, sex = crops[:, :2].mean(dim=(2, 3)).unbind(dim=1)
+        return torch.stack((100 * age, sex, *[torch.full_like(sex, 0.25)] * 4), dim=1)
+
+
+def _contexts(wishes: Wishes, brightness: int = 128) -> Contexts:
+    crops = torch.full((COUNT, 3, 112, 112), brightness, dtype=torch.uint8)
+    masks = torch.full((COUNT, 112, 112), 255, dtype=torch.uint8)
+    return Contexts(crops, POINTS[..., :2].expand(COUNT, -1, -1), masks)
+
+
+def test_the_coach_wants_the_age_and_the_sex_that_it_sees_in_the_source(
+    mean: ConditionalMean, surrogate: StyleSurrogate, wishes: Wishes
+) -> None:
+    contexts, config = _contexts(wishes), replace(CONFIG, own=0.0, edited=0.0)
+    drawn = wishes.draw(4, config, Generator().manual_seed(0))
+    before = contexts.rows(drawn.rows).crops / 255
+    coach: Any = Plain()
+    off = [float(refiner._coached(coach, before, k * before, contexts, drawn, wishes).mean()) for k in (1.0, 1.2, 1.8)]
+    assert off[0] == pytest.approx(0, abs=1e-5) and off[0] < off[1] < off[2]
+    older = replace(drawn, attributes=drawn.attributes.clone())
+    older.attributes[:, AGE] += 10
+    brighter = before.clone()
+    brighter[:, 0] += 0.1
+    as_wished, as_it_was = (float(refiner._coached(coach, before, x, contexts, older, wishes).mean()) for x in (brighter, before))
+    assert as_wished < 0.1 < as_it_was, "an age that is wished for is not the source's"
+
+
+def test_blendshapes_are_those_of_the_source_and_what_the_wish_changes(wishes: Wishes) -> None:
+    seen, part = torch.full((COUNT, 52), 0.5), group_slice("blendshapes")
+    drawn = wishes.draw(BATCH, replace(CONFIG, expression_swapped=0.0), Generator().manual_seed(2))
+    assert torch.equal(refiner._shapes(seen, drawn, wishes), torch.full((BATCH, 52), 0.5))
+    changed = replace(drawn, attributes=drawn.attributes.clone())
+    changed.attributes[:, part] += torch.linspace(-1, 1, 52)
+    wished = refiner._shapes(seen, changed, wishes)
+    torch.testing.assert_close(wished, (0.5 + torch.linspace(-1, 1, 52)).clamp(0, 1).expand(BATCH, -1))
+
+
+def test_through_the_decoder_codes_are_made_as_they_are_in_use(
+    mean: ConditionalMean, surrogate: StyleSurrogate, wishes: Wishes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cover = torch.rand(COUNT, len(ZONES), generator=Generator().manual_seed(4))
+    here = replace(wishes, contexts=replace(_contexts(wishes), cover=cover))
+    groomer = StyleGroomer(3, STYLE, 2 + len(ZONES))
+    groomer.weight.normal_(std=0.1, generator=Generator().manual_seed(5))
+    groomer.turns.normal_(std=0.1, generator=Generator().manual_seed(6))
+    config = replace(CONFIG, own=0.5, guided_to=1.5)
+    monkeypatch.setattr(refiner, "_between", lambda low, high, shape, rng: torch.full(shape, high))
+    task = RefinerTask(here, mean, copy.deepcopy(surrogate), config, reader=Painter(), groomer=groomer)  # type: ignore[arg-type]
+    task.surrogate.eval()
+    torch.nn.init.normal_(task.refiner.outlet.weight, std=0.1)
+    rng = Generator().manual_seed(0)
+    asked = ask(task.wishes, mean, task.surrogate, config, 8, rng)
+    _, steps, codes = answer(asked, task.refiner, task.wishes, mean, task.surrogate, rng, task.in_use)
+    assert len(steps) == task.refiner.config.iterations
+    parts = Refinement(task.refiner, task.surrogate, task.wishes.vae)
+    used, drawn = Recomposer(mean, None, LATENT, parts, groomer), asked.drawn
+    for i in range(8):
+        row, source = slice(i, i + 1), drawn.rows[i]
+        own = task.wishes.vae.encode(wishes.embeddings[source][None])
+        guidance = None if drawn.own[i] else Guidance(1.5, wishes.traits.settled(drawn.latents[row], own))
+        limits = looks_between(drawn.attributes[row], cover_limits(cover[source], wishes.attributes[source], drawn.attributes[i]))
+        alone = used.complete(asked.residual[row], drawn.latents[row], drawn.attributes[row], asked.avoid[i], guidance, limits)
+        torch.testing.assert_close(codes[row], alone, atol=1e-4, rtol=1e-4)
+    plain = answer(asked, task.refiner, task.wishes, mean, task.surrogate, rng)[2]
+    assert not torch.allclose(codes, plain, atol=0.01), "groomed and guided they are others"
+
+
+def test_an_error_of_the_expression_has_slopes(
+    mean: ConditionalMean, surrogate: StyleSurrogate, wishes: Wishes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Actor(Painter):
+        def look(self, codes: torch.Tensor) -> tuple[Measured, torch.Tensor]:
+            seen, read = super().look(codes)
+            return replace(seen, shapes=codes.flatten(1)[:, :1].sigmoid().expand(-1, 52)), read
+
+    here = replace(wishes, contexts=replace(_contexts(wishes), shapes=torch.rand(COUNT, 52)))
+    monkeypatch.setattr(refiner, "put", lambda contexts, new, points: new)
+    onlookers = ContextReader([Colours()], coach=Plain())  # type: ignore[list-item, arg-type]
+    actor: Any = Actor()
+    config = replace(CONFIG, own=0.0, coach=1.0)
+    task = RefinerTask(here, mean, copy.deepcopy(surrogate), config, reader=actor, onlookers=onlookers)
+    terms = task.losses(8, Generator().manual_seed(0))
+    for name in ("shapes", "coach"):
+        task.model.zero_grad()
+        terms[name].backward(retain_graph=True)
+        assert float(task.refiner.outlet.weight.grad.abs().max()) > 0, name  # type: ignore[union-attr]
+    silent = RefinerTask(here, mean, copy.deepcopy(surrogate), replace(config, coach=0.0), reader=actor, onlookers=onlookers)
+    assert "coach" not in silent.losses(8, Generator().manual_seed(0))
 
 
 def test_what_new_faces_show_of_a_trait_is_measured_trait_by_trait(

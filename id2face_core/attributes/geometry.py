@@ -102,24 +102,28 @@ def blendshape_points(points: Tensor, irises: Tensor) -> Tensor:
 
 
 def close_points(close: np.ndarray) -> np.ndarray:
-    """`normalised_points` of meshes [..., 478, 2], and the points of mouth and eyes in their own axes and widths.
+    """`close_rows` of one face or several: [..., 478, 2] -> float32 [..., CLOSE_INPUTS]."""
+    return close_rows(torch.from_numpy(close.astype(np.float64))).float().numpy()
+
+
+def close_rows(close: Tensor) -> Tensor:
+    """`blendshape_points` of meshes [..., 478, 2], and the points of mouth and eyes in their own axes and widths.
 
     Returns:
-        float32 [..., CLOSE_INPUTS].
+        [..., CLOSE_INPUTS].
     """
-    close = close.astype(np.float64)
-    irises = close[..., IRISES, :]
-    parts = [normalised_points(close[..., :468, :], irises), _within(close, LIPS, MOUTH_CORNERS)]
+    irises = close[..., 468:, :].unflatten(-2, IRISES.shape)
+    parts = [blendshape_points(close[..., :468, :], irises), _within(close, LIPS, MOUTH_CORNERS)]
     for eye, corners in enumerate(EYE_CORNERS):
         parts.append(_within(close, np.concatenate([EYES[eye], IRISES[eye]]), corners))
-    return np.concatenate(parts, axis=-1).astype(np.float32)
+    return torch.cat(parts, dim=-1)
 
 
-def _within(close: np.ndarray, chosen: np.ndarray, corners: tuple[int, int]) -> np.ndarray:
+def _within(close: Tensor, chosen: np.ndarray, corners: tuple[int, int]) -> Tensor:
     """Chosen points off the middle between two corners, along and across their line, over its length: [..., 2 N]."""
-    first, second = close[..., corners[0], :], close[..., corners[1], :]
-    width = np.maximum(np.linalg.norm(second - first, axis=-1), 1e-6)[..., None, None]
+    first, second = (close[..., corner, :] for corner in corners)
+    width = (second - first).norm(dim=-1)[..., None, None].clamp_min(1e-6)
     along = (second - first)[..., None, :] / width
-    across = np.stack([-along[..., 1], along[..., 0]], axis=-1)
-    away = (close[..., chosen, :] - (first + second)[..., None, :] / 2) / width
-    return np.stack([(away * along).sum(axis=-1), (away * across).sum(axis=-1)], axis=-1).reshape(*away.shape[:-2], -1)
+    across = torch.stack((-along[..., 1], along[..., 0]), dim=-1)
+    away = (close[..., torch.from_numpy(chosen).to(close.device), :] - (first + second)[..., None, :] / 2) / width
+    return torch.stack(((away * along).sum(dim=-1), (away * across).sum(dim=-1)), dim=-1).flatten(-2)

@@ -23,6 +23,8 @@ from .sampler import sample
 from .style_space import expand, guide
 from .surrogate import StyleSurrogate
 
+Groom = Callable[[Tensor], Tensor]
+
 
 @dataclass(frozen=True)
 class Recomposition:
@@ -41,16 +43,16 @@ class Recomposition:
 class Guidance:
     """How much a new face stands out.
 
-    scale: 1 leaves it as it is; average: identity latents [K, L], each the wish without what was drawn at random,
-    see `IdentityTraits.settled`.
+    scale: 1 leaves it as it is, a number or [K, 1, 1]; average: identity latents [K, L], each the wish without what was drawn at
+    random, see `IdentityTraits.settled`.
     """
 
-    scale: float
+    scale: float | Tensor
     average: Tensor
 
     def of(self, rows: slice) -> Guidance:
         """That of some rows."""
-        return Guidance(self.scale, self.average[rows])
+        return Guidance(self.scale if isinstance(self.scale, float) else self.scale[rows], self.average[rows])
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class Refinement:
     ) -> Tensor:  # fmt: skip
         """Residuals [K, G, D] corrected towards identity latents [K, L] and attributes [K, A] in their own units.
 
-        avoid: embedding [E] of the face that is replaced, see `StyleRefiner`.
+        avoid: embedding [E] of the face that is replaced, or [K, E], see `StyleRefiner`.
         """
         wanted, target = self.vae.decode(latents), self.surrogate.standardise(attributes)
         away = None if avoid is None else avoid.to(wanted).expand_as(wanted)
@@ -102,7 +104,7 @@ class Recomposer:
         attributes: Tensor,
         generators: list[Generator],
         *,
-        steps: int = 12,
+        steps: int = 4,
         spread: float = 0.5,
         scheduler: str = "dpmpp_2m",
         callback: Callable[[int, Tensor], None] | None = None,
@@ -155,24 +157,41 @@ class Recomposer:
         avoid: unit embedding [E] of the face that is replaced. guidance: of these K rows. limits: [K, 2, R], see
         `__call__`. hidden: [R], what the last rendering showed beyond what was read of its code, see `StyleGroomer.misread`.
         """
-        groom: Callable[[Tensor], Tensor] | None = None
-        if limits is not None and self.groomer is not None:
-            groom = partial(self.groomer.groom, limits=limits, mean=self.mean, hidden=hidden)
-        codes = self._code(residual, latents, attributes, avoid, groom)
+        groom = self.grooming(limits, hidden)
+        standard = self._standard(latents, attributes)
+        start = self.start(residual, standard, groom)
+        codes = self._refined(start, standard, latents, attributes, avoid)
+        return self.finish(codes, residual, attributes, avoid, guidance, groom)
+
+    def grooming(self, limits: Tensor | None, hidden: Tensor | None = None) -> Groom | None:
+        """Style codes [K, G, D] -> groomed ones; None: nothing is groomed. See `complete`."""
+        if limits is None or self.groomer is None:
+            return None
+        return partial(self.groomer.groom, limits=limits, mean=self.mean, hidden=hidden)
+
+    def start(self, residual: Tensor, standard: Tensor, groom: Groom | None) -> Tensor:
+        """What is refined [K, G, D]: groomed before, so that the refiner makes up for what that costs."""
+        if groom is None or self.refinement is None:
+            return residual
+        return self.mean.whiten(groom(self.mean.unwhiten(residual, standard)), standard)
+
+    def finish(
+        self, codes: Tensor, residual: Tensor, attributes: Tensor, avoid: Tensor | None, guidance: Guidance | None,
+        groom: Groom | None,
+    ) -> Tensor:  # fmt: skip
+        """Refined codes [K, G, D] of sampled residuals [K, G, D], guided and groomed."""
         if guidance is not None:
-            average = self._code(residual, guidance.average, attributes, avoid, groom)
+            with torch.no_grad():  # training moves a face away from the average, not the average away from it
+                standard = self._standard(guidance.average, attributes)
+                start = self.start(residual, standard, groom)
+                average = self._refined(start, standard, guidance.average, attributes, avoid)
             codes = guide(codes, average, guidance.scale, self.mean.offset)
         return codes if groom is None else groom(codes)
 
-    def _code(
-        self, residual: Tensor, latents: Tensor, attributes: Tensor, avoid: Tensor | None,
-        groom: Callable[[Tensor], Tensor] | None,
+    def _refined(
+        self, residual: Tensor, standard: Tensor, latents: Tensor, attributes: Tensor, avoid: Tensor | None
     ) -> Tensor:
-        """Groomed before it is refined too, so that the refiner makes up for what that costs."""
-        standard = self._standard(latents, attributes)
         if self.refinement is not None:
-            if groom is not None:
-                residual = self.mean.whiten(groom(self.mean.unwhiten(residual, standard)), standard)
             residual = self.refinement(residual, standard, latents, self._asked(attributes), self.mean, avoid)
         return self.mean.unwhiten(residual, standard)
 

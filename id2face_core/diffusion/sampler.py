@@ -31,7 +31,7 @@ def sample(
     identity: Tensor,
     attributes: Tensor,
     noise: Tensor,
-    steps: int = 12,
+    steps: int = 4,
     scheduler: str = "dpmpp_2m",
     callback: Callable[[int, Tensor], None] | None = None,
 ) -> Tensor:

@@ -19,7 +19,7 @@ def expand(codes: Tensor, groups: tuple[int, ...] = GROUPS) -> Tensor:
     return codes.repeat_interleave(torch.tensor(groups, device=codes.device), dim=1)
 
 
-def guide(codes: Tensor, average: Tensor, scale: float, centre: Tensor) -> Tensor:
+def guide(codes: Tensor, average: Tensor, scale: float | Tensor, centre: Tensor) -> Tensor:
     """Go on from an average face's codes through these, `scale` times as far, and keep the distance from the centre.
 
     Guidance as in arXiv 2207.12598, at the finished code. Without the last step a face leaves what the generator knows (streaks,
@@ -27,7 +27,7 @@ def guide(codes: Tensor, average: Tensor, scale: float, centre: Tensor) -> Tenso
 
     Args:
         codes, average: [K, G, D], where average are those that would be had for an average identity.
-        scale: of the coarse layers, the others get their share (`GUIDED`); 1 changes nothing.
+        scale: of the coarse layers, the others get their share (`GUIDED`); 1 changes nothing; [K, 1, 1] where faces differ.
         centre: [G, D], from which the distances count, group by group.
     """
     guided = codes + (scale - 1) * codes.new_tensor(GUIDED)[:, None] * (codes - average)

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor
@@ -101,9 +102,14 @@ class IdentityTraits(ModelMixin, ConfigMixin):
         return self.directions.split(self.counts, dim=1)
 
     def settled(self, latents: Tensor, own: Tensor) -> Tensor:
-        """What of identities [B, L] is not drawn at random [B, L]: all traits, and how they point along the source's [1, L]."""
-        span = torch.linalg.qr(torch.cat((self.basis(), own.mT), dim=1).double())[0].to(latents)
-        return latents @ span @ span.mT
+        """What of identities [B, L] is not drawn at random [B, L]: all traits, and how they point along the sources'.
+
+        own: [1, L] or [B, L], the sources' latents.
+        """
+        basis = self.basis()
+        traits, along = latents @ basis @ basis.mT, own - own @ basis @ basis.mT
+        along = F.normalize(along, dim=-1)
+        return traits + (latents * along).sum(dim=-1, keepdim=True) * along
 
     def carry(
         self, latents: Tensor, own: Tensor, kept: Tensor | None = None, change: Tensor | None = None,

@@ -12,6 +12,8 @@ ROUNDS = 4
 OUTLIER = 14.0  # Lab difference at which a pixel (brow, glasses, hair) counts half
 DULLEST = 0.4  # share of its distance from the skin that a colour keeps at least
 REDDER = 3.0  # a* by which new lips may be redder, beside the skin, than the source's
+DARK_PART = 15  # percent of the pixels around a brow that a thin one covers at least
+DARKER = 10.0  # L by which a new brow may be darker, beside the skin, than the source's
 CALMED = 0.85  # of what is beyond
 MAX_SHIFT = np.array([45.0, 25.0, 25.0], dtype=np.float32)  # Lab
 
@@ -91,6 +93,33 @@ def calm_lips(source: np.ndarray, rendering: np.ndarray, mouth: np.ndarray, skin
     out = rendering.astype(np.float32)
     out[place] = np.where(lips[..., None] > 0, lab_to_rgb(lab), out[place])
     return out
+
+
+def calm_brows(source: np.ndarray, rendering: np.ndarray, brow: np.ndarray, beside: np.ndarray) -> np.ndarray:
+    """A brow hardly darker, beside the skin around it, than the source's: black ones do not go with grey hair, which stays.
+
+    Args:
+        source, rendering: float [h, w, 3] 0..255, the same window; brow, beside: [h, w] in 0..1, one brow and the skin around it.
+
+    Returns:
+        float32 [h, w, 3]; outside `brow` as it was.
+    """
+    out, inner, ring = rendering.astype(np.float32), brow > 0.5, beside > 0.5
+    if not inner.any() or not ring.any():
+        return out
+    own, lab = rgb_to_lab(source), rgb_to_lab(out)
+    skin = np.median(lab[ring], axis=0)
+    limit = _darker(own[..., 0], inner, ring) + DARKER
+    contrast = _darker(lab[..., 0], inner, ring)
+    if contrast <= limit:
+        return out
+    share = CALMED * (1 - limit / contrast) * brow * (lab[..., 0] < skin[0])
+    return np.where(share[..., None] > 0, lab_to_rgb(lab + share[..., None] * (skin - lab)), out)
+
+
+def _darker(light: np.ndarray, inner: np.ndarray, ring: np.ndarray) -> float:
+    """By how much the darkest of a part of a picture's L [h, w] is darker than the middle of what is around it."""
+    return float(np.median(light[ring]) - np.percentile(light[inner], DARK_PART))
 
 
 def _planes(size: tuple[int, int], full: tuple[int, int], width: float) -> np.ndarray:

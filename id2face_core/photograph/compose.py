@@ -10,17 +10,18 @@ import numpy as np
 from ..errors import ConfigError, FaceRejectedError
 from ..faces.types import Mesh, SoftMask
 from .blend import join, spread
-from .colour import calm_lips, relight
+from .colour import calm_brows, calm_lips, relight
 from .grain import match
-from .hair import hair_share, without_hair
+from .hair import around, hair_share, without_hair
 from .head import clear_head, head_mask, read_hair, rounded, tone_hair
-from .mask import Neighbour, core_mask, mouth_mask, neighbours_mask, soft_mask
+from .mask import EYEBROWS, Neighbour, brow_mask, core_mask, mouth_mask, neighbours_mask, soft_mask
 from .warp import AROUND_FACE, Box, backward_map, face_width, window_around
 
 REGIONS = ("oval", "face", "head")
 AROUND_HEAD = 0.95  # what of the surroundings is looked at for region `head`, in face widths beyond the mesh
 MAX_COVERED = 0.25  # a face whose features are hidden further than this is not replaced
 FEATURES = [159, 145, 386, 374, 1, 13, 14]  # lids of both eyes, nose tip, lips: none may be hidden
+BROW, BESIDE = (0.02, 0.03), (0.06, 0.01)  # how far a brow is grown, and its edge, in face widths; and the skin around it
 CERTAIN = 0.9  # share of the person from which a pixel's colour has nothing of the background in it
 
 
@@ -29,7 +30,8 @@ class ComposeOptions:
     """region: `oval` (the mesh's hull), `face` (with forehead and jaw line), `head` (hair and ears too).
 
     erode, feather: in face widths. move_gaze: turn the new eyes to where the source's look. grain, colour: match them.
-    keep_fringe: hair over the forehead stays the source's, and the rendering's own is not pasted.
+    keep_fringe: hair over the forehead stays the source's, and the rendering's own is not pasted. rough: only where things lie
+    counts, so that tones, grain and the rendering's own hair are left as they are.
     """
 
     region: str = "face"
@@ -39,6 +41,7 @@ class ComposeOptions:
     colour: bool = True
     grain: bool = True
     keep_fringe: bool = True
+    rough: bool = False
 
     def __post_init__(self) -> None:
         if self.region not in REGIONS:
@@ -103,13 +106,17 @@ def compose(
         )
         new = spread(new, np.clip((body - CERTAIN + 0.1) / 0.1, 0, 1))
     drawn = np.zeros(box.shape, dtype=np.float32)
-    if options.keep_fringe and options.region != "head":
+    if options.keep_fringe and options.region != "head" and not options.rough:
         new, drawn = without_hair(new, points, box)
     skin = soft_mask(points, box, "oval", 0.05, 0.05)
-    if options.colour:
+    if options.colour and not options.rough:
         tone = skin if body is None else skin * body
         new = calm_lips(source, relight(source, new, tone, width), mouth_mask(points, box), tone)
-    if options.grain:
+        for side, brow in enumerate(EYEBROWS):
+            near, part = around(points[brow], 0.1 * width, box)
+            mask, beside = brow_mask(points, near, side, *BROW), brow_mask(points, near, side, *BESIDE)
+            new[part] = calm_brows(source[part], new[part], mask, beside * (mask == 0))
+    if options.grain and not options.rough:
         new = match(source, new, skin, where.scale, rng)
     canvas, cleared = source, np.zeros(box.shape, dtype=np.float32)
     if options.region != "head":
@@ -121,11 +128,11 @@ def compose(
     elif body is None or person is None:
         mask = soft_mask(points, box, "head", 0.0, 0.15)
     else:
-        around = person.window(*box.corners)
-        own, old = read_hair(new, points, box, body), read_hair(source, points, box, around)
+        people = person.window(*box.corners)
+        own, old = read_hair(new, points, box, body), read_hair(source, points, box, people)
         mask = head_mask(points, box, body, own)
         new = tone_hair(new, points, box, own, old)
-        canvas, cleared = clear_head(source, points, box, around, old, own, rng)
+        canvas, cleared = clear_head(source, points, box, people, old, own, rng)
     core = core_mask(points, box)
     mask = np.maximum(mask, core)
     # where skin was drawn over the new face's hair, the source's forehead gives the light

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -158,17 +159,26 @@ def mouth_mask(points: np.ndarray, box: Box, grow: float = 0.03, feather: float 
 
 def _hulls_mask(points: np.ndarray, parts: tuple[np.ndarray, ...], box: Box, grow: float, feather: float) -> np.ndarray:
     height, width = box.shape
+    places = tuple((points[part] - box.origin).astype(np.float64).tobytes() for part in parts)
+    small = _hulls_drawn(places, face_width(points), (height, width), grow, feather)
+    return np.asarray(Image.fromarray(small).resize((width, height), Image.Resampling.BILINEAR)).copy()
+
+
+@lru_cache(maxsize=128)  # attempts at one face ask for the same again and again
+def _hulls_drawn(parts: tuple[bytes, ...], across: float, shape: tuple[int, int], grow: float, feather: float) -> np.ndarray:
+    """Hulls of points in a window at `WORK` pixels, float32. parts: points [N, 2] each, float64; across: width of the face."""
+    height, width = shape
     scale = min(1.0, WORK / max(height, width))
     size = (max(2, round(width * scale)), max(2, round(height * scale)))
     ratio = np.array(size) / (width, height)
     canvas = Image.new("L", size)
     for part in parts:
-        corners = (points[part] - box.origin + 0.5) * ratio - 0.5
+        corners = (np.frombuffer(part).reshape(-1, 2) + 0.5) * ratio - 0.5
         outline = corners[ConvexHull(corners, qhull_options="QJ").vertices]
         ImageDraw.Draw(canvas).polygon([tuple(p) for p in outline], fill=255)
-    unit = face_width(points) * float(ratio[0])
+    unit = across * float(ratio[0])
     inside = np.asarray(canvas) > 0
     away = distance_transform_edt(~inside) if inside.any() else np.full(inside.shape, np.inf)
     ramp = np.clip(1 - (away - max(grow * unit, 1.0)) / max(feather * unit, 1.0), 0, 1)
-    smooth = (ramp * ramp * (3 - 2 * ramp)).astype(np.float32)
-    return np.asarray(Image.fromarray(smooth).resize((width, height), Image.Resampling.BILINEAR)).copy()
+    smooth: np.ndarray = (ramp * ramp * (3 - 2 * ramp)).astype(np.float32)
+    return smooth

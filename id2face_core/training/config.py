@@ -168,9 +168,12 @@ class RefinerConfig:
     generator, with what is read off the pictures (a GPU's work; share 0: not at all); composed: there too, 1 - cosine of the
     finished picture with the wished identity, composed_away: its cosine with the face that was replaced, where it is positive;
     traits: how far the finished picture's latent is from the wish in the directions of age, sex and descent; second: how far age
-    and sex are off by `teachers.second`, a reader of another kind; variety: how much more alike than wished two new faces for one
-    source are (half of a batch are such pairs); natural: how plainly a critic with `teachers.eye` sees that a face was put there,
-    as a share of the slope of `composed`; contexts: photographs, at most, that faces are put into.
+    and sex are off by `teachers.second`, a reader of another kind; coach: how far these and descent are off by a network that is
+    taught as the witness is, from another start (`coached`); shapes: mean error of the blendshapes seen closely, over what is
+    tolerated; guided_to: through the decoder new faces are guided as in use, from 1 times to so many; variety: how much more
+    alike than wished two new faces for one source are (half of a batch are such pairs); natural: how plainly a critic with
+    `teachers.eye` sees that a face was put there, as a share of the slope of `composed`; contexts: photographs, at most, that
+    faces are put into.
     """
 
     optimisation: Optimisation = Optimisation(0.1, 256, 1e-3, 0.01)
@@ -196,6 +199,10 @@ class RefinerConfig:
     composed_away: float = 1.0
     traits: float = 0.5
     second: float = 0.5
+    coach: float = 0.0
+    coached: Optimisation = Optimisation(0.05, 256, 1e-3, 0.05)
+    shapes: float = 0.5
+    guided_to: float = 1.8
     variety: float = 1.0
     natural: float = 0.3
     contexts: int = 12288
@@ -287,7 +294,8 @@ RUNGS: dict[str, dict[str, Any]] = {
         "recomposer": {
             "share": 0.52, "denoiser": {"batch": 512, "share": 0.3},
             "refiner": {
-                "width": 1536, "attributes": 0.8, "composed": 1.5, "traits": 1.5, "second": 0.8, "variety": 1.5,
+                "width": 1536, "own": 0.2, "attributes": 0.8, "composed": 1.5, "composed_away": 2.5, "traits": 1.5, "second": 0.8,
+                "coach": 0.8, "guided_to": 2.2, "variety": 2.0,
                 "optimisation": {"batch": 512, "share": 0.05, "steps": 900}, "rounds": 1,
                 "round_faces": 8192, "round_share": 0.02, "corrected": {"batch": 1024, "share": 0.02, "steps": 900},
                 "decoder": {"batch": 64, "learning_rate": 3e-4, "share": 0.6},

@@ -6,6 +6,7 @@ each channel, the mask with the source's own fringe. Grain and multi-band edges 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -15,9 +16,10 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from ..attributes.networks import inner_face
+from ..attributes.networks import WitnessNetwork, inner_face
 from ..devices import share_processors
 from ..faces.landmarks import OVAL
+from ..photograph.coverage import coverage
 from ..photograph.hair import hair_share
 from ..photograph.mask import core_mask, soft_mask
 from ..photograph.warp import NODES, REACH, Box
@@ -33,29 +35,41 @@ LIGHT_SIDE, LIGHT_ROUNDS, OUTLIER, MAX_SHIFT = 28, 3, 0.12, 0.45  # of the light
 class Contexts:
     """N photographs of faces: crops uint8 [N, 3, 112, 112], aligned; points [N, 468, 2] of the mesh in them.
 
-    masks: uint8 [N, 112, 112], what a paste replaces, 255 = all.
+    masks: uint8 [N, 112, 112], what a paste replaces, 255 = all; cover: [N, Z], see `photograph.coverage`, None: not measured;
+    shapes: [N, 52], their blendshapes seen closely, see `AttributeExtractor.expression`, None: not measured.
     """
 
     crops: Tensor
     points: Tensor
     masks: Tensor
+    cover: Tensor | None = None
+    shapes: Tensor | None = None
 
     @classmethod
-    def of(cls, crops: np.ndarray, points: np.ndarray, workers: int = 1) -> Contexts:
-        """From aligned crops uint8 [N, 112, 112, 3] and their meshes [N, 468, 2]. workers: processes that work out masks."""
+    def of(cls, crops: np.ndarray, points: np.ndarray, workers: int = 1, shapes: Tensor | None = None) -> Contexts:
+        """From aligned crops uint8 [N, 112, 112, 3] and their meshes [N, 468, 2]. workers: processes that work out the rest."""
         if workers > 1:
             with ProcessPoolExecutor(workers, get_context("spawn"), share_processors, (workers,)) as pool:
-                masks = list(pool.map(paste_mask, crops, points, chunksize=64))
+                rows = list(pool.map(_worked_out, crops, points, chunksize=64))
         else:
-            masks = list(map(paste_mask, crops, points))
+            rows = list(map(_worked_out, crops, points))
+        masks, cover = (torch.from_numpy(np.stack(part)) for part in zip(*rows, strict=True))
         pictures = torch.from_numpy(crops).permute(0, 3, 1, 2).contiguous()
-        return cls(pictures, torch.from_numpy(points).float(), torch.from_numpy(np.stack(masks)))
+        return cls(pictures, torch.from_numpy(points).float(), masks, cover, shapes)
 
     def rows(self, index: Tensor) -> Contexts:
-        return Contexts(self.crops[index], self.points[index], self.masks[index])
+        return self._each(lambda x: x[index])
 
     def to(self, device: torch.device) -> Contexts:
-        return Contexts(self.crops.to(device), self.points.to(device), self.masks.to(device))
+        return self._each(lambda x: x.to(device))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Contexts:
+        return Contexts(*(None if x is None else change(x) for x in vars(self).values()))  # type: ignore[arg-type]
+
+
+def _worked_out(crop: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mask and cover of one crop."""
+    return paste_mask(crop, points), coverage(crop, points)
 
 
 def paste_mask(crop: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -126,12 +140,16 @@ def _light(source: Tensor, new: Tensor, weight: Tensor) -> Tensor:
 class ContextReader(nn.Module):
     """What several recognisers of one embedding space say about composed crops: the teacher, and our own encoder.
 
-    Two networks are harder to talk into something than one. second: reads age and sex besides, None: nothing does.
+    Two networks are harder to talk into something than one. second: reads age and sex besides; coach: these and descent, taught
+    as the witness is, which it is not; None: nothing does.
     """
 
-    def __init__(self, recognisers: list[BatchTeacher], seed: int = 0, second: SecondReader | None = None) -> None:
+    def __init__(
+        self, recognisers: list[BatchTeacher], seed: int = 0, second: SecondReader | None = None,
+        coach: WitnessNetwork | None = None,
+    ) -> None:  # fmt: skip
         super().__init__()
-        self.recognisers, self.second = nn.ModuleList(recognisers), second
+        self.recognisers, self.second, self.coach = nn.ModuleList(recognisers), second, coach
         self._seed = seed
         self._rng: Generator | None = None
 

@@ -13,6 +13,7 @@ import torch
 from torch import Generator, Tensor
 
 from ..attributes.networks import BlendshapeNetwork, PersonNetwork
+from .attention import ExpressionReader
 from .batches import measured_shards
 from .features import measure_pictures, read_features
 from .picture_reader import PictureReader
@@ -70,10 +71,12 @@ def _by_files(work: Workshop, folder: Path, draw: Callable[[range], Tensor]) -> 
     measure_pictures(folder, teacher, work.seconds_for(c.round_share), work.config.synthesize.workers, world.rank, world.size)
 
 
-def picture_reader(work: Workshop, shapes: BlendshapeNetwork, person: PersonNetwork) -> PictureReader:
+def picture_reader(
+    work: Workshop, shapes: BlendshapeNetwork, person: PersonNetwork, close: ExpressionReader | None = None
+) -> PictureReader:
     """What measures pictures in batches, on the device of the run."""
     teacher = BatchTeacher(resolve(work.config.teachers.recogniser, work.data))
-    return PictureReader.load(teacher, shapes, person).to(work.device)
+    return PictureReader.load(teacher, shapes, person, close).to(work.device)
 
 
 def read_networks(output: Path) -> tuple[BlendshapeNetwork, PersonNetwork]:

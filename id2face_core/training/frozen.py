@@ -7,7 +7,7 @@ need all three. Only the operators of small convolutional networks are known; an
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import AssetCorruptError
+from ..faces.lite import parts_of
 
 Operator = Callable[..., Tensor]
 
@@ -48,10 +49,14 @@ class FrozenGraph(nn.Module):
             self.register_buffer(self._names[name], value)
 
     def forward(self, x: Tensor) -> list[Tensor]:
+        return [outlet.flatten(1) for outlet in self.shaped(x)]
+
+    def shaped(self, x: Tensor) -> list[Tensor]:
+        """As a call, but what is a map stays one: [B, C, H, W]."""
         known = {name: getattr(self, own) for name, own in self._names.items()} | {self._inlet: x}
         for step in self._steps:
             known[step.writes] = step.run(*(known[name] for name in step.reads))
-        return [known[name].flatten(1) for name in self._outlets]
+        return [known[name] for name in self._outlets]
 
 
 def load_onnx(path: Path, also: list[str] | None = None) -> FrozenGraph:
@@ -117,9 +122,19 @@ def _normalise(x: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, variance: 
 
 def load_tflite(path: Path) -> FrozenGraph:
     """A .tflite file with one input [1, H, W, C]. Raises AssetCorruptError for an operator that is not known here."""
+    return _from_tflite(path.read_bytes(), path)
+
+
+def load_tflite_parts(path: Path, cuts: Sequence[tuple[str, Sequence[str]]]) -> list[FrozenGraph]:
+    """What lies between some tensors of a .tflite file, see `lite.parts_of`; each part's inlet is a map. Raises as both do."""
+    return [_from_tflite(part, path) for part in parts_of(path, cuts)]
+
+
+def _from_tflite(content: bytes, path: Path) -> FrozenGraph:
+    """path: named in errors."""
     from ai_edge_litert import schema_py_generated as schema
 
-    model = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
     graph = model.subgraphs[0]
     kinds = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
     formats = {schema.TensorType.FLOAT32: np.float32, schema.TensorType.FLOAT16: np.float16, schema.TensorType.INT32: np.int32}

@@ -35,7 +35,7 @@ class Measured:
     """B faces. points [B, 468, 3] and irises [B, 2, 5, 2] in pixels of the picture; score: [B] logit of "this is a face".
 
     crops: [B, 3, 112, 112] in 0..1; matrix: [B, 2, 3], picture -> crop; embeddings: [B, E], unit norm, by the teacher; maps:
-    [B, 7, 7, C] of it, or None.
+    [B, 7, 7, C] of it, or None; shapes: [B, 52], blendshapes seen closely, or None.
     """
 
     points: Tensor
@@ -45,26 +45,33 @@ class Measured:
     embeddings: Tensor
     maps: Tensor | None
     matrix: Tensor
+    shapes: Tensor | None = None
 
 
 class PictureReader(nn.Module):
-    """Measures renderings of the window around an FFHQ-aligned face at 512 px a frame."""
+    """Measures renderings of the window around an FFHQ-aligned face at 512 px a frame.
+
+    close: what sees blendshapes closely, `attention.ExpressionReader`; None: they are not.
+    """
 
     nominal: Tensor
 
     def __init__(
-        self, mesh: FrozenGraph, iris: FrozenGraph, teacher: BatchTeacher, shapes: BlendshapeNetwork, person: PersonNetwork
-    ) -> None:
+        self, mesh: FrozenGraph, iris: FrozenGraph, teacher: BatchTeacher, shapes: BlendshapeNetwork, person: PersonNetwork,
+        close: nn.Module | None = None,
+    ) -> None:  # fmt: skip
         super().__init__()
-        self.mesh, self.iris, self.teacher = mesh, iris, teacher
+        self.mesh, self.iris, self.teacher, self.close = mesh, iris, teacher, close
         self.shapes, self.person = shapes.eval().requires_grad_(False), person.eval().requires_grad_(False)
         self.register_buffer("nominal", torch.from_numpy(NOMINAL_POINTS - WINDOW_ORIGIN).float())
 
     @classmethod
-    def load(cls, teacher: BatchTeacher, shapes: BlendshapeNetwork, person: PersonNetwork) -> PictureReader:
+    def load(
+        cls, teacher: BatchTeacher, shapes: BlendshapeNetwork, person: PersonNetwork, close: nn.Module | None = None
+    ) -> PictureReader:
         """With the landmark networks of the model folder. Raises AssetMissingError, AssetCorruptError."""
         mesh, iris = (load_tflite(require("landmarks", f"{name}_landmark.tflite")) for name in ("face", "iris"))
-        return cls(mesh, iris, teacher, shapes, person)
+        return cls(mesh, iris, teacher, shapes, person, close)
 
     @property
     def device(self) -> torch.device:
@@ -83,7 +90,8 @@ class PictureReader(nn.Module):
         crops = cut(small, matrix, CROP, CROP_SHRINK)
         seen = crops if jitter is None else cut(small, jittered(matrix, jitter), CROP, CROP_SHRINK)
         embeddings, maps = self.teacher(seen)
-        return Measured(points, irises, score, crops, embeddings, maps, matrix)
+        shapes = None if self.close is None else self.close(half, points)
+        return Measured(points, irises, score, crops, embeddings, maps, matrix, shapes)
 
     def attributes(self, seen: Measured) -> Tensor:
         """Attribute vectors [B, A] of what was measured."""

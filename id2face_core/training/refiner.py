@@ -14,14 +14,19 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
+from ..attributes.networks import WitnessNetwork
 from ..attributes.vector import group_slice
 from ..diffusion.closed_form import ConditionalMean
+from ..diffusion.groomer import StyleGroomer
 from ..diffusion.ranking import importance
+from ..diffusion.recomposer import Guidance, Recomposer, Refinement
 from ..diffusion.refiner import AGE, MIDDLE_AGE, StyleRefiner
 from ..diffusion.surrogate import StyleSurrogate
+from ..faults import EXPRESSION_TOLERANCE
 from ..identity.orthogonal import one_sided
 from ..identity.traits import IdentityTraits
 from ..identity.vae import IdentityVAE
+from ..stages import cover_limits, looks_between
 from .config import RefinerConfig
 from .contexts import ContextReader, Contexts, put
 from .critic import Judge, balance, critic_loss, natural_loss
@@ -35,6 +40,7 @@ STUDENT_NOISE = 0.75
 NEAR_ENOUGH = 2.0  # standard deviations
 LEAST_SLOPE = 0.5  # a reading that follows the asked age by less is not made up for
 LEAST_SHOWN = 0.25  # as little of a trait; asking for four times a difference leaves what faces there are
+LEAST_SHARE = 1e-2  # of a sex or a descent, below which nothing is gained
 YEARS, SURE_SEX = 8.0, 1.2  # an error of so many years counts as one; the sex shall be a little plainer than before
 
 
@@ -100,21 +106,65 @@ class Question:
     """A batch to refine.
 
     standard: [B, C] conditions; wanted: [B, E] unit embeddings; target: [B, A] in the deviations of the surrogate; residual:
-    [B, G, D], of the deviation spread [B, 1, 1]; avoid: [B, E], whose face is replaced as the refiner is told, 0 for nobody's;
-    drawn: the wishes themselves.
+    [B, G, D]; avoid: [B, E], whose face is replaced as the refiner is told, 0 for nobody's; drawn: the wishes themselves.
     """
 
     standard: Tensor
     wanted: Tensor
     target: Tensor
     residual: Tensor
-    spread: Tensor
     avoid: Tensor
     drawn: Drawn
 
     def refine(self, model: StyleRefiner, mean: ConditionalMean, surrogate: StyleSurrogate) -> list[Tensor]:
         """The residual after each iteration, see `StyleRefiner.refine`."""
         return model.refine(self.residual, self.standard, self.wanted, self.target, mean, surrogate, self.avoid)
+
+
+@dataclass(frozen=True)
+class InUse:
+    """Refinement as it is used: codes are groomed to what the photograph shows, before and after, and guided.
+
+    scale: greatest guidance; each face gets one between 1 and it.
+    """
+
+    recomposer: Recomposer
+    scale: float
+
+    def __call__(
+        self, model: StyleRefiner, asked: Question, wishes: Wishes, surrogate: StyleSurrogate, rng: Generator
+    ) -> tuple[Question, list[Tensor], Tensor]:
+        """See `answer`. Whoever shall be himself is not guided."""
+        drawn, mean = asked.drawn, self.recomposer.mean
+        groom = self.recomposer.grooming(_limits(drawn, wishes))
+        question = replace(asked, residual=self.recomposer.start(asked.residual, asked.standard, groom))
+        steps = question.refine(model, mean, surrogate)
+        scale = _between(1.0, self.scale, (len(asked.wanted), 1, 1), rng)
+        scale = torch.where(drawn.own[:, None, None], torch.ones_like(scale), scale)
+        own = wishes.vae.encode(wishes.embeddings[drawn.rows])
+        guidance = Guidance(scale, wishes.traits.settled(drawn.latents, own))
+        codes = mean.unwhiten(steps[-1], question.standard)
+        made = self.recomposer.finish(codes, asked.residual, drawn.attributes, asked.avoid, guidance, groom)
+        return question, steps, made
+
+
+def answer(
+    asked: Question, model: StyleRefiner, wishes: Wishes, mean: ConditionalMean, surrogate: StyleSurrogate, rng: Generator,
+    in_use: InUse | None = None,
+) -> tuple[Question, list[Tensor], Tensor]:  # fmt: skip
+    """The question as it is refined, the residual after each iteration, and the codes [B, G, D] that are rendered."""
+    if in_use is not None:
+        return in_use(model, asked, wishes, surrogate, rng)
+    steps = asked.refine(model, mean, surrogate)
+    return asked, steps, mean.unwhiten(steps[-1], asked.standard)
+
+
+def _limits(drawn: Drawn, wishes: Wishes) -> Tensor | None:
+    """Least and most [B, 2, R] of how new faces shall look in the photographs of their wishes; None where nothing is known."""
+    if wishes.contexts is None or wishes.contexts.cover is None:
+        return None
+    cover = cover_limits(wishes.contexts.cover[drawn.rows], wishes.attributes[drawn.rows], drawn.attributes)
+    return looks_between(drawn.attributes, cover)
 
 
 def ask(
@@ -137,7 +187,7 @@ def ask(
     standard = mean.standardise(torch.cat((latents, attributes), dim=1))
     avoid = _as_seen(wishes.embeddings[drawn.rows], rng)
     avoid = torch.where((drawn.own | _share(batch, UNTOLD, rng))[:, None], torch.zeros_like(avoid), avoid)
-    return Question(standard, wishes.vae.decode(latents), surrogate.standardise(attributes), residual, scale, avoid, drawn)
+    return Question(standard, wishes.vae.decode(latents), surrogate.standardise(attributes), residual, avoid, drawn)
 
 
 def _as_seen(embeddings: Tensor, rng: Generator) -> Tensor:
@@ -174,6 +224,7 @@ class RefinerTask:
         reader: DecoderReader | None = None,
         onlookers: ContextReader | None = None,
         judge: Judge | None = None,
+        groomer: StyleGroomer | None = None,
     ) -> None:
         self.name, self.reader, self.onlookers, self.judge = name, reader, onlookers, judge
         place = device or torch.device("cpu")
@@ -184,13 +235,20 @@ class RefinerTask:
                 *mean.offset.shape, mean.centre.numel(), wishes.embeddings.shape[1], wishes.attributes.shape[1], config.width,
                 avoids=True,
             )  # fmt: skip
+        self.refiner.register_to_config(age_seen=(1.0, 0.0))  # what is wished is what is asked for, until it is measured
+        self.in_use: InUse | None = None
+        if reader is not None:
+            parts = Refinement(self.refiner, self.surrogate, self.wishes.vae)
+            groomer = None if groomer is None else groomer.to(place).eval().requires_grad_(False)
+            recomposer = Recomposer(self.mean, None, self.wishes.vae.config.latent_dim, parts, groomer)
+            self.in_use = InUse(recomposer, config.guided_to)
         self.model: nn.Module = self.refiner
         if judge is not None:
             self.model = nn.ModuleDict({"refiner": self.refiner, "critic": judge.critic})
 
     def losses(self, batch: int, rng: Generator) -> dict[str, Tensor]:
         parts = self.refiner, self.wishes, self.mean, self.surrogate, self.config
-        return refiner_losses(*parts, batch, rng, self.reader, self.onlookers, self.judge)
+        return refiner_losses(*parts, batch, rng, self.reader, self.onlookers, self.judge, self.in_use)
 
     def finish(self) -> dict[str, float]:
         """Figures on wishes of another seed, see `refiner_figures`."""
@@ -209,35 +267,39 @@ def refiner_losses(
     reader: DecoderReader | None = None,
     onlookers: ContextReader | None = None,
     judge: Judge | None = None,
+    in_use: InUse | None = None,
 ) -> dict[str, Tensor]:
     """The weighted terms of one batch; earlier iterations count half.
 
     reader: reads the last one, None: the surrogate; onlookers: look at it in the contexts of the wishes too, if these have any,
-    and so does the judge, whose critic learns with a term of its own.
+    and so does the judge, whose critic learns with a term of its own. in_use: how codes are refined, None: by the model alone.
     """
-    question = ask(wishes, mean, surrogate, config, batch, rng)
-    trusted = importance().to(question.residual)
+    trusted = importance().to(wishes.attributes)
     guessed = trusted * surrogate.reliability
     guessed, trusted = guessed / guessed.mean(), trusted / trusted.mean()
     terms = {name: torch.zeros((), device=rng.device) for name in ("identity", "attributes", "residual")}
-    steps = question.refine(model, mean, surrogate)
+    with torch.autocast(rng.device.type, enabled=False):  # what is solved for needs more than bfloat16's eight bits
+        asked = ask(wishes, mean, surrogate, config, batch, rng)
+        question, steps, made = answer(asked, model, wishes, mean, surrogate, rng, in_use)
     for step, refined in enumerate(steps):
         last = step == len(steps) - 1
         share, seen = (1.0 if last else 0.5), None
-        codes = mean.unwhiten(refined, question.standard)
         if last and reader is not None:
-            seen, read = reader.look(codes)
+            seen, read = reader.look(made)
             identity, weight = seen.embeddings, trusted
         else:
-            identity, read = surrogate(codes)
+            identity, read = surrogate(mean.unwhiten(refined, question.standard))
             weight = guessed
-        grown = F.relu(refined.square().mean(dim=(1, 2)) - question.spread.flatten().square())
+        grown = F.relu(refined.square().mean(dim=(1, 2)) - question.residual.square().mean(dim=(1, 2)))
         beyond = F.relu(refined.square().mean(dim=2) - 1).mean(dim=1)
         terms["identity"] = terms["identity"] + share * config.identity * (1 - (identity * question.wanted).sum(dim=1)).mean()
         # squares only where it is near: a face that is decades too young shall still be felt
         missed = F.huber_loss(read, question.target.expand_as(read), reduction="none", delta=NEAR_ENOUGH) * 2
         terms["attributes"] = terms["attributes"] + share * config.attributes * (weight * missed).mean()
         terms["residual"] = terms["residual"] + share * config.residual * (grown + 0.1 * beyond).mean()
+        if seen is not None and seen.shapes is not None and wishes.contexts is not None and wishes.contexts.shapes is not None:
+            pulled = (seen.shapes - _shapes(wishes.contexts.shapes, question.drawn, wishes)).abs().mean(dim=1)
+            terms["shapes"] = config.shapes * (pulled / EXPRESSION_TOLERANCE).mean()
         if seen is not None and wishes.contexts is not None and onlookers is not None:
             terms |= _in_context(seen, question, wishes, wishes.contexts, onlookers, config, judge, rng)
     return terms
@@ -272,6 +334,8 @@ def _in_context(
         years = F.huber_loss(read[:, 0] / YEARS, (age + older).clamp(*AGES) / YEARS, reduction="none", delta=NEAR_ENOUGH)
         kind = F.huber_loss(read[:, 1], SURE_SEX * sex.clamp(-1, 1), reduction="none")
         terms["second"] = config.second * (others * (years + 2 * kind)).mean()
+    if config.coach and onlookers.coach is not None:
+        terms["coach"] = config.coach * (others * _coached(onlookers.coach, before, composed, contexts, drawn, wishes)).mean()
     if judge is not None:
         masks = contexts.masks[drawn.rows, None].to(composed) / 255
         terms["critic"] = critic_loss(judge, before, composed.detach(), masks, rng)
@@ -279,6 +343,27 @@ def _in_context(
             plain = natural_loss(judge, composed, masks, rng)
             terms["natural"] = config.natural * balance(terms["composed"], plain, composed) * plain
     return terms
+
+
+def _shapes(source: Tensor, drawn: Drawn, wishes: Wishes) -> Tensor:
+    """The blendshapes [B, 52] that new faces shall show: those of the sources [N, 52], and what the wishes change of them."""
+    part = group_slice("blendshapes")
+    return (source[drawn.rows] + (drawn.attributes - wishes.attributes[drawn.rows])[:, part]).clamp(0, 1)
+
+
+def _coached(
+    coach: WitnessNetwork, before: Tensor, composed: Tensor, contexts: Contexts, drawn: Drawn, wishes: Wishes
+) -> Tensor:
+    """How far finished pictures [B, 3, 112, 112] are off in age, sex and descent from what the sources' own say, [B]."""
+    points = contexts.points[drawn.rows]
+    older = drawn.attributes[:, AGE] - wishes.attributes[drawn.rows, AGE]
+    with torch.no_grad():
+        was = coach(before, points)
+    read = coach(composed, points).clamp_min(LEAST_SHARE)
+    years = F.huber_loss(read[:, 0] / YEARS, (was[:, 0] + older).clamp(*AGES) / YEARS, reduction="none", delta=NEAR_ENOUGH)
+    shares = torch.cat((read[:, 1:2], (1 - read[:, 1:2]).clamp_min(LEAST_SHARE), read[:, 2:]), dim=1)
+    known = torch.cat((was[:, 1:2], 1 - was[:, 1:2], was[:, 2:]), dim=1)
+    return years + (known * (known.clamp_min(LEAST_SHARE).log() - shares.log())).sum(dim=1)
 
 
 def _alike(found: list[Tensor], wanted: Tensor, others: Tensor) -> Tensor:
@@ -370,6 +455,6 @@ def _looked_at(
     config, rng = replace(task.config, own=0.0, edited=0.0, expression_swapped=0.0), Generator(place).manual_seed(2)
     model = task.refiner.to(place)
     for _ in range(max(faces // batch, 2)):
-        question = ask(task.wishes, task.mean, task.surrogate, config, batch, rng, spread)
-        codes = task.mean.unwhiten(question.refine(model, task.mean, task.surrogate)[-1], question.standard)
+        asked = ask(task.wishes, task.mean, task.surrogate, config, batch, rng, spread)
+        question, _, codes = answer(asked, model, task.wishes, task.mean, task.surrogate, rng, task.in_use)
         yield question, *_finished(reader.look(codes)[0], question, contexts)

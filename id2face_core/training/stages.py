@@ -19,17 +19,19 @@ from torch import Tensor
 
 from ..assets import our_weights
 from ..assets.weights import WEIGHTS
-from ..attributes.geometry import normalised_points
-from ..attributes.networks import BlendshapeNetwork, PersonNetwork, WitnessNetwork
+from ..attributes.geometry import close_points, normalised_points
+from ..attributes.networks import BlendshapeNetwork, ExpressionNetwork, PersonNetwork, WitnessNetwork
 from ..attributes.vector import GROUP_SIZES
 from ..diffusion.closed_form import ConditionalMean
 from ..diffusion.denoiser import StyleDenoiser
+from ..diffusion.groomer import StyleGroomer
 from ..diffusion.refiner import StyleRefiner
 from ..diffusion.surrogate import StyleSurrogate
 from ..errors import AssetMissingError
 from ..identity.encoder import IdentityEncoder
 from ..identity.traits import IdentityTraits
 from ..identity.vae import IdentityVAE
+from .attention import AttentionReader, ExpressionReader
 from .attributes import BlendshapeTask, ExpressionTask, PersonTask, person_figures
 from .batches import measured_shards
 from .children import LOOKED_AT, chances, face_numbers, label
@@ -317,19 +319,23 @@ def denoiser_task(work: Workshop) -> tuple[DenoiserTask, Table]:
     return DenoiserTask(model, train, mean, surrogate, vae, c, pairs, reader, work.device), test
 
 
-def decoder_reader(work: Workshop, surrogate: StyleSurrogate, rows: int | None, seed: int | None = 0) -> DecoderReader:
-    """Reads recompositions off rendered pictures, see `DecoderReader`."""
-    reader = picture_reader(work, *read_networks(work.output))
+def decoder_reader(
+    work: Workshop, surrogate: StyleSurrogate, rows: int | None, seed: int | None = 0, closely: bool = False
+) -> DecoderReader:
+    """Reads recompositions off rendered pictures, see `DecoderReader`. closely: their expressions too."""
+    close = ExpressionReader(AttentionReader.load(), _expression(work)) if closely else None
+    reader = picture_reader(work, *read_networks(work.output), close)
     return DecoderReader(work.load_generator(), reader, surrogate.to(work.device).eval().requires_grad_(False), rows, seed)
 
 
 def refiner_task(
     work: Workshop, surrogate: StyleSurrogate, start_from: StyleRefiner | None = None, name: str = "refiner",
-    reader: DecoderReader | None = None,
+    reader: DecoderReader | None = None, groomer: StyleGroomer | None = None,
 ) -> RefinerTask:  # fmt: skip
     """The refiner at its beginning: wishes are for the moments of generated and, where there are any, of real faces.
 
-    With a reader they are for faces of which there are crops, real ones if possible, and new faces are put into these.
+    With a reader they are for faces of which there are crops, real ones if possible, and new faces are put into these, guided and
+    groomed as in use.
     """
     vae = IdentityVAE.from_pretrained(work.output / "identity_vae")
     traits = IdentityTraits.from_pretrained(work.output / "identity_traits")
@@ -340,11 +346,12 @@ def refiner_task(
         wishes = Wishes(embeddings, attributes, vae, traits, contexts)
         teacher = resolve(work.config.teachers.recogniser, work.data)
         recognisers = [BatchTeacher(file) for file in dict.fromkeys((teacher, "bundled"))]
-        onlookers = ContextReader(recognisers, second=_second_reader(work, contexts, labels)).to(work.device)
-        judge = _judge(work)
+        second, coach = _second_reader(work, contexts, labels[:, :2]), _coach(work, contexts, labels)
+        onlookers = ContextReader(recognisers, second=second, coach=coach).to(work.device)
         return RefinerTask(
-            wishes, mean, surrogate, config, work.device, work.config.seed, start_from, name, reader, onlookers, judge
-        )
+            wishes, mean, surrogate, config, work.device, work.config.seed, start_from, name, reader, onlookers, _judge(work),
+            groomer,
+        )  # fmt: skip
     train, _ = work.load_table().split()
     faces: list[Table | RealTable] = [train]
     if (real := work.load_real()) is not None:
@@ -370,8 +377,38 @@ def _second_reader(work: Workshop, contexts: Contexts, labels: Tensor) -> Second
     return SecondReader(network).fit(contexts.crops, labels).requires_grad_(False)
 
 
+def _coach(work: Workshop, contexts: Contexts, labels: Tensor) -> WitnessNetwork | None:
+    """A network taught as the witness is, by the labels [N, 3] of the contexts, from another start; None as `_second_reader`."""
+    c = work.config.recomposer.refiner
+    if not c.coach or int(labels.isfinite().all(dim=1).sum()) < POOLED:
+        return None
+    known = labels[:, :2].isfinite().all(dim=1)
+    crops = contexts.crops[known].permute(0, 2, 3, 1).contiguous().numpy()
+    rows, even = labels[known].numpy(), evened(labels[known, 0].numpy())
+    task = WitnessTask(
+        crops, contexts.points[known].numpy(), rows, even, work.config.attributes.witness_widths, work.device,
+        work.config.seed + 1,
+    )  # fmt: skip
+    work.fit(task, c.coached)
+    return task.model.eval().requires_grad_(False)
+
+
+def _seen_closely(work: Workshop, features: dict[str, np.ndarray]) -> Tensor | None:
+    """The blendshapes [N, 52] of faces that were measured closely; None where they were not."""
+    if "close" not in features:
+        return None
+    with torch.inference_mode():
+        seen: Tensor = _expression(work)(torch.from_numpy(close_points(features["close"][:, 0])))
+    return seen.clone()
+
+
+def _expression(work: Workshop) -> ExpressionNetwork:
+    network: ExpressionNetwork = ExpressionNetwork.from_pretrained(work.output / "attributes/expression").eval()
+    return network
+
+
 def _photographs(work: Workshop) -> tuple[Tensor, Tensor, Contexts, Tensor]:
-    """Embeddings [N, E], attributes [N, A], crops and labels [N, 2] (age, 1 = male) of faces that new ones are put into.
+    """Embeddings [N, E], attributes [N, A], crops and labels [N, 3] (`trait_labels`) of faces that new ones are put into.
 
     Real ones, without them generated ones.
     """
@@ -383,8 +420,9 @@ def _photographs(work: Workshop) -> tuple[Tensor, Tensor, Contexts, Tensor]:
     chosen = np.flatnonzero(~held)[: work.config.recomposer.refiner.contexts]
     features = {key: value[chosen] for key, value in features.items()}
     attributes = attributes_of(features, *read_networks(work.output), work.device)
-    contexts = Contexts.of(features["crops"], placed_meshes(features), work.config.synthesize.workers)
-    labels = torch.from_numpy(person_labels(features["names"], work.data)[:, :2])
+    shapes = _seen_closely(work, features)
+    contexts = Contexts.of(features["crops"], placed_meshes(features), work.config.synthesize.workers, shapes)
+    labels = torch.from_numpy(trait_labels(features["names"], work.data))
     return torch.from_numpy(features["embeddings"]).float(), attributes, contexts, labels
 
 
@@ -407,7 +445,8 @@ def _refine(work: Workshop) -> Figures:
         task = refiner_task(work, surrogate, task.refiner, f"refiner_round{number}")
         work.fit(task, c.optimisation)
     if c.decoder.share or c.decoder.steps:
-        task = refiner_task(work, surrogate, task.refiner, "refiner_decoder", decoder_reader(work, surrogate, None))
+        groomer, reader = _shared_groomer(work, task), decoder_reader(work, surrogate, None, closely=bool(c.shapes))
+        task = refiner_task(work, surrogate, task.refiner, "refiner_decoder", reader, groomer)
         work.fit(task, c.decoder)
         witness = WitnessNetwork.from_pretrained(work.output / "attributes/witness").eval().to(work.device)
         if (seen := age_seen(task, witness)) is not None:
@@ -422,6 +461,14 @@ def _refine(work: Workshop) -> Figures:
         work.save(groomer, "groomer")
         figures |= readable
     return figures | {"asked_faces": 0 if asked is None else len(asked.codes)}
+
+
+def _shared_groomer(work: Workshop, task: RefinerTask) -> StyleGroomer:
+    """One for what the refiner asks for so far, the same in all processes."""
+    if work.world.main:
+        work.save(fit_groomer(work, task)[0], "groomer")
+    work.world.wait()
+    return StyleGroomer.from_pretrained(work.output / "groomer")
 
 
 def run_recomposer(work: Workshop) -> Figures:

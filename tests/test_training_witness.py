@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
 from id2face_core.attributes.networks import DESCENTS
 from id2face_core.faces.landmarks import OVAL
-from id2face_core.training.config import LoopConfig, Optimisation
+from id2face_core.training import stages
+from id2face_core.training.config import LoopConfig, Optimisation, load_config
+from id2face_core.training.contexts import Contexts
 from id2face_core.training.loop import Loop
 from id2face_core.training.witness import RARE, WitnessTask, evened, moved, witness_figures
 
@@ -64,3 +70,23 @@ def test_planes_move_together_by_a_little_and_by_half_are_mirrored() -> None:
     assert 16 < int(flipped.sum()) < 48
     aside = torch.where(flipped, 111 - x, x) - 21.5
     assert aside.abs().max() < 15 and (y - 41.5).abs().max() < 15 and aside.std() > 1 and y.std() > 1
+
+
+def test_the_coach_is_taught_alike_and_is_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    crops, points, labels = faces(24)
+    labels[3] = NAN
+    nothing = torch.zeros(24, 112, 112, dtype=torch.uint8)
+    contexts = Contexts(torch.from_numpy(crops).permute(0, 3, 1, 2).contiguous(), torch.from_numpy(points), nothing)
+    config, taught = load_config("gpu"), list[Any]()
+    work: Any = SimpleNamespace(config=config, device=torch.device("cpu"), fit=lambda task, how: taught.append((task, how)))
+    monkeypatch.setattr(stages, "POOLED", 8)
+    coach = stages._coach(work, contexts, torch.from_numpy(labels))
+    ((task, how),) = taught
+    assert task.model is coach and how == config.recomposer.refiner.coached and len(task._crops) == 23
+    assert coach is not None and not coach.training and not any(p.requires_grad for p in coach.parameters())
+    witness = WitnessTask(crops, points, labels, np.ones(24), config.attributes.witness_widths, seed=config.seed).model
+    assert not torch.equal(coach.head[1].weight, witness.head[1].weight), "from another start"
+    assert stages._coach(work, contexts, torch.full((24, 3), NAN)) is None, "nothing is labelled"
+    refiner = replace(config.recomposer.refiner, coach=0.0)
+    work.config = replace(config, recomposer=replace(config.recomposer, refiner=refiner))
+    assert stages._coach(work, contexts, torch.from_numpy(labels)) is None and len(taught) == 1

@@ -164,7 +164,7 @@ def _hulls_mask(points: np.ndarray, parts: tuple[np.ndarray, ...], box: Box, gro
     return np.asarray(Image.fromarray(small).resize((width, height), Image.Resampling.BILINEAR)).copy()
 
 
-@lru_cache(maxsize=128)  # attempts at one face ask for the same again and again
+@lru_cache(maxsize=48)  # attempts at one face ask for the same again and again
 def _hulls_drawn(parts: tuple[bytes, ...], across: float, shape: tuple[int, int], grow: float, feather: float) -> np.ndarray:
     """Hulls of points in a window at `WORK` pixels, float32. parts: points [N, 2] each, float64; across: width of the face."""
     height, width = shape

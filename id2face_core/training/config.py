@@ -215,7 +215,8 @@ class RecomposerConfig:
     rare_every: terms that need whole extra passes are taken on every so many steps, at as many times the weight.
     through: `surrogate` reads recompositions off the style code; `decoder` renders the first `decoder_rows` of a batch and reads
     identity, age and sex off the picture (a GPU's work).
-    groomer_faces: rendered at most, in `groomer_share` of the stage's time, for the groomer, a ridge regression.
+    compiled: the generator is (`torch.compile`), while it is trained through. groomer_faces: rendered at most, in
+    `groomer_share` of the stage's time, for the groomer, a ridge regression.
     """
 
     share: float = 0.25
@@ -228,6 +229,7 @@ class RecomposerConfig:
     rare_every: int = 4
     through: str = "surrogate"
     decoder_rows: int = 8
+    compiled: bool = False
     groomer_faces: int = 10_000
     groomer_share: float = 0.05
     groomer_ridge: float = 500.0
@@ -292,7 +294,7 @@ RUNGS: dict[str, dict[str, Any]] = {
         "identity": {"share": 0.2, "encoder": {"batch": 512}, "real_weight": 4.0, "keep_vae": True},
         "prior": {"share": 0.05, "surrogate_width": 1280, "surrogate": {"batch": 1024, "steps": 4000}},
         "recomposer": {
-            "share": 0.52, "denoiser": {"batch": 512, "share": 0.3},
+            "share": 0.52, "compiled": True, "denoiser": {"batch": 512, "share": 0.3},
             "refiner": {
                 "width": 1536, "own": 0.2, "attributes": 0.8, "composed": 1.5, "composed_away": 2.5, "traits": 1.5, "second": 0.8,
                 "coach": 0.8, "guided_to": 2.2, "variety": 2.0,

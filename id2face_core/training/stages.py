@@ -45,7 +45,7 @@ from .groomer import fit_groomer
 from .identity import EncoderTask, agreement
 from .identity_vae import VaeTask, vae_figures
 from .loop import seeded
-from .readers import DecoderReader
+from .readers import CompiledRenderer, DecoderReader, Renderer
 from .recomposer import DenoiserTask, denoiser_figures
 from .refiner import RefinerTask, Wishes, age_seen, traits_shown
 from .surrogate import SurrogateTask
@@ -325,7 +325,10 @@ def decoder_reader(
     """Reads recompositions off rendered pictures, see `DecoderReader`. closely: their expressions too."""
     close = ExpressionReader(AttentionReader.load(), _expression(work)) if closely else None
     reader = picture_reader(work, *read_networks(work.output), close)
-    return DecoderReader(work.load_generator(), reader, surrogate.to(work.device).eval().requires_grad_(False), rows, seed)
+    generator: Renderer = work.load_generator()
+    if work.config.recomposer.compiled:
+        generator = CompiledRenderer(generator)
+    return DecoderReader(generator, reader, surrogate.to(work.device).eval().requires_grad_(False), rows, seed)
 
 
 def refiner_task(

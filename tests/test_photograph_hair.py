@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from id2face_core.colour import lab_to_rgb, rgb_to_lab
 from id2face_core.photograph.hair import BROWS, HAIRLINE, SOURCE, hair_share, skin_distance, without_hair
 from id2face_core.photograph.mask import EYEBROWS, brow_mask, shorter_brow
 from id2face_core.photograph.warp import Box
@@ -87,3 +88,17 @@ def test_hair_next_to_the_colour_of_skin_is_some_at_the_hairline_and_a_shadow_at
     distance, share = seen(0, top + 8)
     assert HAIRLINE[0] < distance < SOURCE[0] and share > 0.4
     assert seen(brow - 14, brow - 2)[1] < 0.1
+
+
+@pytest.mark.parametrize(("light", "colour", "hair"), [(22.0, 1.0, False), (22.0, 0.1, True), (-22.0, 1.0, True)])
+def test_a_shining_forehead_is_not_hair_and_white_or_dark_hair_is(light: float, colour: float, hair: bool) -> None:
+    new = face("")
+    line = int(POINTS[BROWS, 1].min()) - 8
+    lab = rgb_to_lab(new[:line])
+    lab[..., 0] += light
+    lab[..., 1:] *= colour
+    new[:line] = lab_to_rgb(lab)
+    bare, drawn = without_hair(new, POINTS, BOX)
+    forehead = np.s_[line - 20 : line - 10, 100:140]
+    assert (drawn[forehead].mean() > 0.9) == hair
+    assert (np.abs(bare[forehead] - new[forehead]).mean() > 10) == hair

@@ -19,7 +19,8 @@ FOREHEAD, SAME_SKIN = [9, 151, 108, 337], 14.0  # its middle; Lab distance from 
 WEIGHTS = np.array([0.8, 1.0, 1.0], dtype=np.float32)  # of L, a, b in a distance
 SOURCE = (15.0, 28.0)  # Lab distance from the skin where hair begins and is certain
 HAIRLINE = (9.0, 17.0)  # the same at the top of the mesh, where grey and fair hair is likelier than a shadow
-RENDERING = (6.0, 12.0)  # a strand too many taken out costs nothing there
+RENDERING = (6.0, 12.0)  # a strand too many taken out costs little there
+SHINE = 0.35  # of L: what is lighter than the skin is a shining forehead; white and fair hair is told by its colour
 STRANDS = (16.0, 26.0)  # below the brows, where shadows are darker
 NOSE = 1  # point of its tip
 BRIDGE = [193, 417, 122, 351]  # of the nose, where glasses sit
@@ -58,10 +59,11 @@ def above_brows(points: np.ndarray, box: Box) -> np.ndarray:
     return np.clip((_over_brows(points, box) / upright(points)[1] - 0.05) / 0.05, 0, 1).astype(np.float32)
 
 
-def skin_distance(window: np.ndarray, points: np.ndarray, box: Box) -> np.ndarray:
+def skin_distance(window: np.ndarray, points: np.ndarray, box: Box, lighter: float = 1.0) -> np.ndarray:
     """Lab distance from the colour of the skin, float32 [h, w]: that of cheeks and brow ridge, or the forehead's own.
 
-    A forehead is often paler, or lit from above. window: [h, w, 3] 0..255.
+    A forehead is often paler, or lit from above. window: [h, w, 3] 0..255; lighter: how much L counts where it is above the
+    skin's.
     """
     unit = face_width(points)
     factor = max(1, min(int(unit / WORK), min(box.shape) // 4))  # large faces need no finer look
@@ -75,14 +77,16 @@ def skin_distance(window: np.ndarray, points: np.ndarray, box: Box) -> np.ndarra
         middle: np.ndarray = np.median(lab[y, x], axis=0)
         return middle
 
-    def away(skin: np.ndarray) -> np.ndarray:
-        distance: np.ndarray = np.linalg.norm((lab - skin) * WEIGHTS, axis=-1)
+    def length(off: np.ndarray) -> np.ndarray:
+        weighted = off * WEIGHTS
+        weighted[..., 0] *= np.where(weighted[..., 0] > 0, lighter, 1.0)
+        distance: np.ndarray = np.linalg.norm(weighted, axis=-1)
         return distance
 
     skin, forehead = colour(CHEEKS), colour(FOREHEAD)
-    distance = away(skin)
-    if np.linalg.norm((forehead - skin) * WEIGHTS) < SAME_SKIN:  # else a fringe hangs over it
-        distance = np.minimum(distance, away(forehead))
+    distance = length(lab - skin)
+    if length(forehead - skin) < SAME_SKIN:  # else a fringe hangs over it
+        distance = np.minimum(distance, length(lab - forehead))
     return enlarge(distance, factor, box.shape)
 
 
@@ -152,7 +156,7 @@ def without_hair(new: np.ndarray, points: np.ndarray, box: Box) -> tuple[np.ndar
     """
     unit = face_width(points)
     level = above_nose(points, box)
-    distance = skin_distance(new, points, box)
+    distance = skin_distance(new, points, box, SHINE)
     drawn, brows = _brows_in_hair(distance, points, box)
     high, free = above_brows(points, box), 1 - features_mask(drawn, box, brows=brows)
     hair, strands = between(distance, RENDERING) * high * free > 0.3, between(distance, STRANDS)

@@ -29,7 +29,8 @@ from id2face_core.training.contexts import ContextReader, Contexts
 from id2face_core.training.critic import Critic, CriticEye, Judge
 from id2face_core.training.loop import Loop
 from id2face_core.training.picture_reader import Measured
-from id2face_core.training.refiner import AGE, AGES, RefinerTask, Wishes, age_seen, answer, ask, refiner_losses, traits_shown
+from id2face_core.training.refiner import AGE, RefinerTask, age_seen, answer, ask, refiner_losses, traits_shown
+from id2face_core.training.wishes import AGES, Wishes
 
 LATENT, EMBEDDING, STYLE, COUNT = 8, 16, 6, 64
 BATCH, CONFIG = 32, RefinerConfig(width=64)
@@ -321,7 +322,7 @@ def test_through_the_decoder_codes_are_made_as_they_are_in_use(
     groomer.weight.normal_(std=0.1, generator=Generator().manual_seed(5))
     groomer.turns.normal_(std=0.1, generator=Generator().manual_seed(6))
     config = replace(CONFIG, own=0.5, guided_to=1.5)
-    monkeypatch.setattr(refiner, "_between", lambda low, high, shape, rng: torch.full(shape, high))
+    monkeypatch.setattr(refiner, "between", lambda low, high, shape, rng: torch.full(shape, high))
     task = RefinerTask(here, mean, copy.deepcopy(surrogate), config, reader=Painter(), groomer=groomer)  # type: ignore[arg-type]
     task.surrogate.eval()
     torch.nn.init.normal_(task.refiner.outlet.weight, std=0.1)

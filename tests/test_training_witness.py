@@ -12,7 +12,7 @@ import torch
 
 from id2face_core.attributes.networks import DESCENTS
 from id2face_core.faces.landmarks import OVAL
-from id2face_core.training import stages
+from id2face_core.training import recomposer_stage
 from id2face_core.training.config import LoopConfig, Optimisation, load_config
 from id2face_core.training.contexts import Contexts
 from id2face_core.training.loop import Loop
@@ -79,14 +79,14 @@ def test_the_coach_is_taught_alike_and_is_another(monkeypatch: pytest.MonkeyPatc
     contexts = Contexts(torch.from_numpy(crops).permute(0, 3, 1, 2).contiguous(), torch.from_numpy(points), nothing)
     config, taught = load_config("gpu"), list[Any]()
     work: Any = SimpleNamespace(config=config, device=torch.device("cpu"), fit=lambda task, how: taught.append((task, how)))
-    monkeypatch.setattr(stages, "POOLED", 8)
-    coach = stages._coach(work, contexts, torch.from_numpy(labels))
+    monkeypatch.setattr(recomposer_stage, "POOLED", 8)
+    coach = recomposer_stage._coach(work, contexts, torch.from_numpy(labels))
     ((task, how),) = taught
     assert task.model is coach and how == config.recomposer.refiner.coached and len(task._crops) == 23
     assert coach is not None and not coach.training and not any(p.requires_grad for p in coach.parameters())
     witness = WitnessTask(crops, points, labels, np.ones(24), config.attributes.witness_widths, seed=config.seed).model
     assert not torch.equal(coach.head[1].weight, witness.head[1].weight), "from another start"
-    assert stages._coach(work, contexts, torch.full((24, 3), NAN)) is None, "nothing is labelled"
+    assert recomposer_stage._coach(work, contexts, torch.full((24, 3), NAN)) is None, "nothing is labelled"
     refiner = replace(config.recomposer.refiner, coach=0.0)
     work.config = replace(config, recomposer=replace(config.recomposer, refiner=refiner))
-    assert stages._coach(work, contexts, torch.from_numpy(labels)) is None and len(taught) == 1
+    assert recomposer_stage._coach(work, contexts, torch.from_numpy(labels)) is None and len(taught) == 1

@@ -52,7 +52,7 @@ class Guidance:
 
     def of(self, rows: slice) -> Guidance:
         """That of some rows."""
-        return Guidance(self.scale if isinstance(self.scale, float) else self.scale[rows], self.average[rows])
+        return Guidance(self.scale[rows] if isinstance(self.scale, Tensor) else self.scale, self.average[rows])
 
 
 @dataclass(frozen=True)
@@ -158,9 +158,7 @@ class Recomposer:
         `__call__`. hidden: [R], what the last rendering showed beyond what was read of its code, see `StyleGroomer.misread`.
         """
         groom = self.grooming(limits, hidden)
-        standard = self._standard(latents, attributes)
-        start = self.start(residual, standard, groom)
-        codes = self._refined(start, standard, latents, attributes, avoid)
+        codes = self._refined(residual, latents, attributes, avoid, groom)
         return self.finish(codes, residual, attributes, avoid, guidance, groom)
 
     def grooming(self, limits: Tensor | None, hidden: Tensor | None = None) -> Groom | None:
@@ -171,7 +169,7 @@ class Recomposer:
 
     def start(self, residual: Tensor, standard: Tensor, groom: Groom | None) -> Tensor:
         """What is refined [K, G, D]: groomed before, so that the refiner makes up for what that costs."""
-        if groom is None or self.refinement is None:
+        if groom is None:
             return residual
         return self.mean.whiten(groom(self.mean.unwhiten(residual, standard)), standard)
 
@@ -182,17 +180,17 @@ class Recomposer:
         """Refined codes [K, G, D] of sampled residuals [K, G, D], guided and groomed."""
         if guidance is not None:
             with torch.no_grad():  # training moves a face away from the average, not the average away from it
-                standard = self._standard(guidance.average, attributes)
-                start = self.start(residual, standard, groom)
-                average = self._refined(start, standard, guidance.average, attributes, avoid)
+                average = self._refined(residual, guidance.average, attributes, avoid, groom)
             codes = guide(codes, average, guidance.scale, self.mean.offset)
         return codes if groom is None else groom(codes)
 
     def _refined(
-        self, residual: Tensor, standard: Tensor, latents: Tensor, attributes: Tensor, avoid: Tensor | None
+        self, residual: Tensor, latents: Tensor, attributes: Tensor, avoid: Tensor | None, groom: Groom | None
     ) -> Tensor:
+        standard = self._standard(latents, attributes)
         if self.refinement is not None:
-            residual = self.refinement(residual, standard, latents, self._asked(attributes), self.mean, avoid)
+            start = self.start(residual, standard, groom)
+            residual = self.refinement(start, standard, latents, self._asked(attributes), self.mean, avoid)
         return self.mean.unwhiten(residual, standard)
 
     def _standard(self, latents: Tensor, attributes: Tensor) -> Tensor:

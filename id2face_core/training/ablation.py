@@ -8,7 +8,7 @@ from typing import Any
 
 from .config import LossWeights, TrainConfig
 from .recomposer import denoiser_figures
-from .stages import denoiser_task
+from .recomposer_stage import denoiser_task
 from .workshop import Workshop
 from .world import World
 

@@ -19,9 +19,9 @@ from ..assets import require
 from ..attributes.geometry import close_rows
 from ..attributes.networks import ExpressionNetwork
 from ..faces.attention import CROP, FEATURES, HEADS, IRISES, REACH, STRIDE
-from ..faces.landmarks import FILES, MESH_SIDE, ROI_SCALE
+from ..faces.landmarks import FILES, MESH_SIDE
 from .frozen import FrozenGraph, load_tflite_parts
-from .picture_reader import ROI_SHRINK, apply, cut, inverse, roi_matrices
+from .picture_reader import ROI_SHRINK, apply, cut, inverse, mesh_squares, roi_matrices
 
 
 class AttentionReader(nn.Module):
@@ -76,13 +76,6 @@ class ExpressionReader(nn.Module):
         """
         matrix = roi_matrices(*mesh_squares(points), MESH_SIDE)
         return apply(inverse(matrix), self.attention(cut(half, matrix, MESH_SIDE, ROI_SHRINK)))
-
-
-@torch.no_grad()
-def mesh_squares(points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Centres [B, 2], sides [B] and axes [B, 2] of the squares that meshes are looked for in, see `landmarks.mesh_square`."""
-    low, high = points[..., :2].amin(dim=1), points[..., :2].amax(dim=1)
-    return (low + high) / 2, ROI_SCALE * (high - low).amax(dim=1), points[:, 263, :2] - points[:, 33, :2]
 
 
 def crop_matrices(points: Tensor, level: Tensor) -> Tensor:

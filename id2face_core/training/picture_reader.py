@@ -105,9 +105,7 @@ class PictureReader(nn.Module):
         centre, side, axis = eyes + 0.45 * (mouth - eyes), 4.0 * reach, five[:, 1] - five[:, 0]
         with torch.no_grad():  # only tells where the second pass has to look
             points, _ = self._mesh_in(half, centre, side, axis)
-            low, high = points[..., :2].amin(dim=1), points[..., :2].amax(dim=1)
-            centre, side = (low + high) / 2, ROI_SCALE * (high - low).amax(dim=1)
-            axis = points[:, 263, :2] - points[:, 33, :2]
+        centre, side, axis = mesh_squares(points)
         points, score = self._mesh_in(half, centre, side, axis)
         return points, torch.stack([self._iris_in(half, points.detach(), eye) for eye in (0, 1)], dim=1), score
 
@@ -189,6 +187,13 @@ def similarities(start: Tensor, end: Tensor) -> Tensor:
     sin = (s[..., 0] * t[..., 1] - s[..., 1] * t[..., 0]).sum(dim=1) / power
     linear = torch.stack((cos, -sin, sin, cos), dim=1).view(-1, 2, 2)
     return torch.cat((linear, t0.mT - linear @ s0.mT), dim=2)
+
+
+@torch.no_grad()
+def mesh_squares(points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Centres [B, 2], sides [B] and axes [B, 2] of the squares that meshes are looked for in, see `landmarks.mesh_square`."""
+    low, high = points[..., :2].amin(dim=1), points[..., :2].amax(dim=1)
+    return (low + high) / 2, ROI_SCALE * (high - low).amax(dim=1), points[:, 263, :2] - points[:, 33, :2]
 
 
 def roi_matrices(centre: Tensor, side: Tensor, axis: Tensor, size: int, mirror: bool = False) -> Tensor:

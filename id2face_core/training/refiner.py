@@ -1,8 +1,6 @@
 """Stage `recomposer`: the refiner, trained with the recomposition loss: ask for anybody in any moment, read it back.
 
-A wish pairs attributes of a real or generated face, some of them edited, with an identity: with the same traits, sampled and
-turned away from the face's own in all else, or, now and then, that own identity, so that the channel carries identities that
-exist. No style code is needed as a target, so real faces, whose attributes lie elsewhere than those of renderings, take part.
+What is asked for are `wishes.Wishes`.
 """
 
 from __future__ import annotations
@@ -23,9 +21,6 @@ from ..diffusion.recomposer import Guidance, Recomposer, Refinement
 from ..diffusion.refiner import AGE, MIDDLE_AGE, StyleRefiner
 from ..diffusion.surrogate import StyleSurrogate
 from ..faults import EXPRESSION_TOLERANCE
-from ..identity.orthogonal import one_sided
-from ..identity.traits import IdentityTraits
-from ..identity.vae import IdentityVAE
 from ..stages import cover_limits, looks_between
 from .config import RefinerConfig
 from .contexts import ContextReader, Contexts, put
@@ -33,8 +28,8 @@ from .critic import Judge, balance, critic_loss, natural_loss
 from .loop import seeded
 from .picture_reader import Measured, apply
 from .readers import DecoderReader
+from .wishes import AGES, Drawn, Wishes, between, share_of
 
-AGES = (16.0, 85.0)  # years; only adults are asked for
 UNTOLD = 0.1  # share of wishes for which the refiner is not told whose face is replaced
 STUDENT_NOISE = 0.75
 NEAR_ENOUGH = 2.0  # standard deviations
@@ -42,63 +37,6 @@ LEAST_SLOPE = 0.5  # a reading that follows the asked age by less is not made up
 LEAST_SHOWN = 0.25  # as little of a trait; asking for four times a difference leaves what faces there are
 LEAST_SHARE = 1e-2  # of a sex or a descent, below which nothing is gained
 YEARS, SURE_SEX = 8.0, 1.2  # an error of so many years counts as one; the sex shall be a little plainer than before
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """latents: [B, L] of the identities; attributes: [B, A]; rows: [B], of which faces; own: bool [B], theirs is the identity."""
-
-    latents: Tensor
-    attributes: Tensor
-    rows: Tensor
-    own: Tensor
-
-
-@dataclass(frozen=True)
-class Wishes:
-    """Faces to ask for. embeddings: [N, E], unit norm; attributes: [N, A] in their own units, of the same faces.
-
-    contexts: the photographs that these are of, where new faces are put into them.
-    """
-
-    embeddings: Tensor
-    attributes: Tensor
-    vae: IdentityVAE
-    traits: IdentityTraits
-    contexts: Contexts | None = None
-
-    def to(self, device: torch.device) -> Wishes:
-        vae, traits = (m.to(device).eval().requires_grad_(False) for m in (self.vae, self.traits))
-        contexts = None if self.contexts is None else self.contexts.to(device)
-        return Wishes(self.embeddings.to(device), self.attributes.to(device), vae, traits, contexts)
-
-    @torch.no_grad()
-    def draw(self, batch: int, config: RefinerConfig, rng: Generator) -> Drawn:
-        """A batch of wishes; with `variety` the second half asks for the same once more, for others."""
-        rows = torch.randint(len(self.attributes), (batch,), generator=rng, device=rng.device)
-        attributes = self._edit(self.attributes[rows], config, rng)
-        if config.variety and self.contexts is not None:
-            twice = torch.arange(batch, device=rng.device) % max(batch // 2, 1)
-            rows, attributes = rows[twice], attributes[twice]
-        own = self.vae.encode(self.embeddings[rows])
-        temperature = _between(config.temperature_from, config.temperature_to, (batch, 1), rng)
-        free = temperature * torch.randn(own.shape, generator=rng, device=rng.device)
-        margin = _between(config.margin_from, config.margin_to, (batch, 1), rng)
-        carried = self.traits.carry(free, own, change=attributes - self.attributes[rows])
-        sampled = one_sided(carried, own, margin, self.traits.basis())
-        kept = _share(batch, config.own, rng)
-        return Drawn(torch.where(kept[:, None], own, sampled), attributes, rows, kept)
-
-    @staticmethod
-    def _edit(attributes: Tensor, config: RefinerConfig, rng: Generator) -> Tensor:
-        """Another age for some, another face's expression for others."""
-        out, count, shapes = attributes.clone(), len(attributes), group_slice("blendshapes")
-        years = 15 * torch.randn(count, generator=rng, device=rng.device)
-        out[:, AGE] = (out[:, AGE] + years * _share(count, config.edited, rng)).clamp(*AGES)
-        other = attributes[torch.randperm(count, generator=rng, device=rng.device), shapes]
-        swapped = _share(count, config.expression_swapped, rng)[:, None]
-        out[:, shapes] = torch.where(swapped, other, attributes[:, shapes])
-        return out
 
 
 @dataclass(frozen=True)
@@ -139,7 +77,7 @@ class InUse:
         groom = self.recomposer.grooming(_limits(drawn, wishes))
         question = replace(asked, residual=self.recomposer.start(asked.residual, asked.standard, groom))
         steps = question.refine(model, mean, surrogate)
-        scale = _between(1.0, self.scale, (len(asked.wanted), 1, 1), rng)
+        scale = between(1.0, self.scale, (len(asked.wanted), 1, 1), rng)
         scale = torch.where(drawn.own[:, None, None], torch.ones_like(scale), scale)
         own = wishes.vae.encode(wishes.embeddings[drawn.rows])
         guidance = Guidance(scale, wishes.traits.settled(drawn.latents, own))
@@ -180,13 +118,13 @@ def ask(
     drawn = wishes.draw(batch, config, rng)
     latents, attributes = drawn.latents, drawn.attributes
     if spread is None:
-        scale = _between(config.spread_from, config.spread_to, (batch, 1, 1), rng)
+        scale = between(config.spread_from, config.spread_to, (batch, 1, 1), rng)
     else:
         scale = torch.full((batch, 1, 1), spread, device=rng.device)
     residual = scale * torch.randn((batch, *mean.offset.shape), generator=rng, device=rng.device)
     standard = mean.standardise(torch.cat((latents, attributes), dim=1))
     avoid = _as_seen(wishes.embeddings[drawn.rows], rng)
-    avoid = torch.where((drawn.own | _share(batch, UNTOLD, rng))[:, None], torch.zeros_like(avoid), avoid)
+    avoid = torch.where((drawn.own | share_of(batch, UNTOLD, rng))[:, None], torch.zeros_like(avoid), avoid)
     return Question(standard, wishes.vae.decode(latents), surrogate.standardise(attributes), residual, avoid, drawn)
 
 
@@ -194,14 +132,6 @@ def _as_seen(embeddings: Tensor, rng: Generator) -> Tensor:
     """Unit embeddings [B, E] as our encoder would see them, which is not the teacher (cosine .8 on real faces)."""
     noise = torch.randn(embeddings.shape, generator=rng, device=rng.device)
     return F.normalize(embeddings + STUDENT_NOISE * F.normalize(noise, dim=1), dim=1)
-
-
-def _between(low: float, high: float, shape: tuple[int, ...], rng: Generator) -> Tensor:
-    return low + (high - low) * torch.rand(shape, generator=rng, device=rng.device)
-
-
-def _share(count: int, share: float, rng: Generator) -> Tensor:
-    return torch.rand(count, generator=rng, device=rng.device) < share
 
 
 class RefinerTask:
@@ -327,11 +257,10 @@ def _in_context(
         missed = (wishes.vae.encode(found[0]) - drawn.latents) @ basis
         terms["traits"] = config.traits * F.huber_loss(missed, torch.zeros_like(missed))
     if config.second and onlookers.second is not None:
-        older = drawn.attributes[:, AGE] - wishes.attributes[drawn.rows, AGE]
         with torch.no_grad():
             age, sex = onlookers.second(before).unbind(dim=1)
         read = onlookers.second(composed)
-        years = F.huber_loss(read[:, 0] / YEARS, (age + older).clamp(*AGES) / YEARS, reduction="none", delta=NEAR_ENOUGH)
+        years = _years_off(read[:, 0], age, drawn, wishes)
         kind = F.huber_loss(read[:, 1], SURE_SEX * sex.clamp(-1, 1), reduction="none")
         terms["second"] = config.second * (others * (years + 2 * kind)).mean()
     if config.coach and onlookers.coach is not None:
@@ -348,7 +277,13 @@ def _in_context(
 def _shapes(source: Tensor, drawn: Drawn, wishes: Wishes) -> Tensor:
     """The blendshapes [B, 52] that new faces shall show: those of the sources [N, 52], and what the wishes change of them."""
     part = group_slice("blendshapes")
-    return (source[drawn.rows] + (drawn.attributes - wishes.attributes[drawn.rows])[:, part]).clamp(0, 1)
+    return (source[drawn.rows] + wishes.change(drawn)[:, part]).clamp(0, 1)
+
+
+def _years_off(read: Tensor, before: Tensor, drawn: Drawn, wishes: Wishes) -> Tensor:
+    """How far ages [B] read off new faces are from those read off their sources [B] and what the wishes change of them."""
+    wished = (before + wishes.change(drawn)[:, AGE]).clamp(*AGES)
+    return F.huber_loss(read / YEARS, wished / YEARS, reduction="none", delta=NEAR_ENOUGH)
 
 
 def _coached(
@@ -356,11 +291,10 @@ def _coached(
 ) -> Tensor:
     """How far finished pictures [B, 3, 112, 112] are off in age, sex and descent from what the sources' own say, [B]."""
     points = contexts.points[drawn.rows]
-    older = drawn.attributes[:, AGE] - wishes.attributes[drawn.rows, AGE]
     with torch.no_grad():
         was = coach(before, points)
     read = coach(composed, points).clamp_min(LEAST_SHARE)
-    years = F.huber_loss(read[:, 0] / YEARS, (was[:, 0] + older).clamp(*AGES) / YEARS, reduction="none", delta=NEAR_ENOUGH)
+    years = _years_off(read[:, 0], was[:, 0], drawn, wishes)
     shares = torch.cat((read[:, 1:2], (1 - read[:, 1:2]).clamp_min(LEAST_SHARE), read[:, 2:]), dim=1)
     known = torch.cat((was[:, 1:2], 1 - was[:, 1:2], was[:, 2:]), dim=1)
     return years + (known * (known.clamp_min(LEAST_SHARE).log() - shares.log())).sum(dim=1)

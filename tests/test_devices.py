@@ -51,3 +51,17 @@ def test_processes_share_the_processors(monkeypatch: pytest.MonkeyPatch) -> None
     for processes in (1, 3, 8, 20):
         devices.share_processors(processes)
     assert asked == [8, 2, 1, 1]
+
+
+def test_waiting_for_other_programs_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the format, and with it the face of a seed, would hang on what else the machine does."""
+    forward = torch.nn.Linear.forward
+
+    def interrupted(self: torch.nn.Linear, x: torch.Tensor) -> torch.Tensor:
+        time.sleep(0.02)
+        return forward(self, x)
+
+    monkeypatch.setattr(torch.nn.Linear, "forward", interrupted)
+    threads = torch.get_num_threads()
+    assert devices._seconds(torch.float32) < 0.015
+    assert torch.get_num_threads() == threads

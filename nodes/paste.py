@@ -40,7 +40,7 @@ def paste_frame(
     """One frame. Faces without a new one are covered last, so that no paste brings back what a cover had hidden."""
     from id2face_core.faults import keep_unlike
     from id2face_core.photograph.compose import Composite
-    from id2face_core.photograph.redact import redact
+    from id2face_core.photograph.redact import redact, seen_better
     from id2face_core.stages import paste
 
     def one(made: Recomposed, source: SourceFace, under: np.ndarray) -> Composite:
@@ -57,14 +57,15 @@ def paste_frame(
 
         done = guarded(one, made, found.source or Rejected(found.reason or found.status), output)
         if isinstance(done, Rejected):
-            covered.append(found.face.box)
+            covered.append(found.face)
             rows.append(face_row(found.face.box, "withheld", done.reason))
         else:
             output, mask = done.picture, np.maximum(mask, done.mask)
             rows.append(face_row(found.face.box, "anonymized", ""))
     new = mask
-    for box in covered:
-        output, cover = redact(output, box, "blur" if policy == "blur" else "fill", new)
+    for face in covered:
+        better = seen_better(face, [head for head in heads if not any(head is other for other in covered)])
+        output, cover = redact(output, face.box, "blur" if policy == "blur" else "fill", new, better)
         mask = np.maximum(mask, cover)
     row = {"status": frame_status({r["status"] for r in rows}), "faces": rows}
     return None if covered and policy == "withhold" else output, mask, row
@@ -105,7 +106,7 @@ def redact_frame(parts: Any, picture: np.ndarray, faces: Sequence[Found] | None,
             return picture, np.zeros(mask.shape, np.float32), {"status": "no_face", "faces": []}
         ys, xs = np.nonzero(where)
         box = np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1], np.float64)
-        hidden = redact(picture, box, policy)[0]
+        hidden = redact(picture, box, policy, whole=True)[0]
         output = np.where(where[..., None], hidden, picture)
         return output, where.astype(np.float32), {"status": "withheld", "faces": [face_row(box, "withheld", "mask")]}
     if faces is None:

@@ -213,6 +213,25 @@ def test_a_head_in_front_is_not_painted_over_but_the_features_beside_it_are(regi
     assert front[y[beyond], x[beyond]].min() > 0.99
 
 
+@pytest.mark.parametrize("region", ["oval", "face"])
+def test_what_is_behind_a_turned_head_stays(region: str) -> None:
+    picture, mesh = make_picture(1), make_mesh()
+    mesh.points[EYEBROWS[1][:5], 0] += 34  # the far brow, beyond the oval, as the mesh of a turned head has it
+    x, y = np.rint(mesh.points[EYEBROWS[1][4], :2]).astype(int)
+    cut, oval = np.ones((SIDE, SIDE), np.float32), disc(picture.shape, mesh, 0.9)
+    cut[:, x - 4 :] = 0
+    seen, blind = (
+        compose(
+            picture, mesh, make_picture(9), make_mesh(), ComposeOptions(region=region), np.random.default_rng(0),
+            person=SoftMask(0, 0, person),
+        )
+        for person in (cut, 0.2 * cut)
+    )  # fmt: skip
+    assert seen.mask[y, x] == 0 and (seen.picture[y, x] == picture[y, x]).all()
+    assert blind.mask[y, x] > 0.9, "where nobody was seen, nothing is known of what is behind"
+    assert np.abs(seen.mask - blind.mask)[oval > 0.99].max() == 0, "the face itself is replaced in any case"
+
+
 def test_the_background_of_the_rendering_stays_out() -> None:
     mesh, picture = make_mesh(), make_picture(1)
     new = make_picture(9, (170, 140, 120))

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from id2face_core.errors import ConfigError
-from id2face_core.photograph.redact import redact
+from id2face_core.faces.types import Face
+from id2face_core.photograph.redact import redact, seen_better
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (120, 160, 3), dtype=np.uint8)
 BOXES = [(40, 30, 80, 80), (-20, -20, 10, 10), (150, 110, 400, 400), (60, 60, 61, 61), (60.2, 60.2, 60.4, 60.4)]
@@ -21,7 +22,33 @@ def test_the_box_is_covered_and_the_rest_is_left(policy: str, box: tuple[float, 
     assert (PICTURE == before).all() and (out[mask == 0] == PICTURE[mask == 0]).all()
     x0, y0, x1, y1 = (int(v) for v in np.clip(np.array(box), 0, (160, 120, 160, 120)))
     assert mask[y0 : y1 + 1, x0 : x1 + 1].min() == 1
-    assert set(np.unique(mask)) <= {0.0, 1.0}
+    assert 0 <= mask.min() and mask.max() == 1
+
+
+def test_a_cover_takes_the_head_and_fades_into_the_picture() -> None:
+    out, mask = redact(PICTURE, np.array(BOXES[0]), "fill")
+    middle, edges = mask[55], np.nonzero(mask[55])[0]
+    assert middle[60 - 37 : 60 + 38].min() == 1, "ears are covered"
+    assert mask[55 - 47 : 55 + 48, 60].min() == 1, "and hair and chin"
+    assert mask[55 - 45, 60 - 36] == 0, "but the corners are not"
+    assert (np.diff(middle[edges[0] : 60]) >= 0).all() and ((middle > 0) & (middle < 1)).any()
+    assert redact(PICTURE, np.array(BOXES[0]), "fill", whole=True)[1][55 - 45, 60 - 36] == 1
+
+
+def test_the_head_of_who_is_in_front_stays() -> None:
+    front = np.array((70, 60, 130, 118))  # his hair reaches over the box of the other one
+    alone = redact(PICTURE, np.array(BOXES[0]), "fill")[1]
+    out, mask = redact(PICTURE, np.array(BOXES[0]), "fill", in_front=[front])
+    assert mask[30:80, 40:80].min() == 1, "a face's own box is covered, whoever is in front"
+    stays = (alone == 1) & (mask == 0)
+    assert stays[85, 85] and (out[stays] == PICTURE[stays]).all()
+    far = np.array((150, 100, 158, 110))
+    assert np.array_equal(redact(PICTURE, np.array(BOXES[0]), "fill", in_front=[far])[1], alone)
+
+
+def test_the_detector_is_surer_of_who_stands_in_front() -> None:
+    faces = [Face(np.full(4, i, np.float32), np.zeros((5, 2), np.float32), score) for i, score in enumerate((0.9, 0.5, 0.7))]
+    assert [int(box[0]) for box in seen_better(faces[2], faces)] == [0]
 
 
 def test_a_fill_goes_on_from_its_surroundings() -> None:

@@ -68,6 +68,23 @@ def test_keyed_identities_keep_the_margin_and_turn_back_with_their_key_only(anon
     assert cosine(back, rest) > 0.5 > abs(cosine(wrong, rest)) + 0.1
 
 
+def test_a_mesh_that_does_not_sit_where_the_detector_sees_a_face_is_refused(anonymizer: Anonymizer, photo: np.ndarray) -> None:
+    """A head half behind another one: the mesh settles on hair and shoulder, and a face pasted there would float in the air."""
+    parts = anonymizer.parts
+    face = parts.detector.detect(photo)[0]
+    assert stages.apart(stages.read_face(parts, photo, face).mesh, face.points, photo.shape) < 0.1
+    x0, y0, x1, y1 = face.box
+    lower = replace(face, points=face.points + np.array([0, 0.25 * (y1 - y0)], np.float32))
+    mesh = parts.mesh.fit(photo, lower.points)
+    assert stages.apart(mesh, lower.points, photo.shape) > stages.MISPLACED
+    with pytest.raises(FaceRejectedError) as caught:
+        stages.read_face(parts, photo, lower)
+    assert caught.value.reason == "no_mesh"
+    # what lies outside of the picture says nothing: detectors squeeze it in
+    cut = photo[:, : int(mesh.points[:, 0].min()) - 1]
+    assert stages.apart(mesh, lower.points, cut.shape) == float("inf")
+
+
 @torch.inference_mode()
 def test_a_candidate_that_is_asked_for_again_is_the_same_face(anonymizer: Anonymizer, photo: np.ndarray) -> None:
     parts = anonymizer.parts

@@ -22,6 +22,7 @@ AROUND_HEAD = 0.95  # what of the surroundings is looked at for region `head`, i
 MAX_COVERED = 0.25  # a face whose features are hidden further than this is not replaced
 FEATURES = [159, 145, 386, 374, 1, 13, 14]  # lids of both eyes, nose tip, lips: none may be hidden
 BROW, BESIDE = (0.02, 0.03), (0.06, 0.01)  # how far a brow is grown, and its edge, in face widths; and the skin around it
+SEEN = 0.9  # share of a face from which the network that looks for people has seen who it is of
 CERTAIN = 0.9  # share of the person from which a pixel's colour has nothing of the background in it
 
 
@@ -118,11 +119,15 @@ def compose(
             new[part] = calm_brows(source[part], new[part], mask, beside * (mask == 0))
     if options.grain and not options.rough:
         new = match(source, new, skin, where.scale, rng)
+    core = core_mask(points, box)
     canvas, cleared = source, np.zeros(box.shape, dtype=np.float32)
     if options.region != "head":
         mask = soft_mask(points, box, options.region, options.erode, options.feather)
         if body is not None:
             mask = mask * body
+        if person is not None:
+            front = _silhouette(person, points, box)
+            mask, core = mask * front, core * front
         if options.keep_fringe:
             mask = mask * (1 - (hair_share(source, points, box) if hair is None else hair.window(*box.corners)))
     elif body is None or person is None:
@@ -133,7 +138,6 @@ def compose(
         mask = head_mask(points, box, body, own)
         new = tone_hair(new, points, box, own, old)
         canvas, cleared = clear_head(source, points, box, people, old, own, rng)
-    core = core_mask(points, box)
     mask = np.maximum(mask, core)
     # where skin was drawn over the new face's hair, the source's forehead gives the light
     blended = join(canvas, new, mask, np.maximum(mask * (1 - drawn), core), width)
@@ -147,6 +151,16 @@ def compose(
         replaced = replaced * (1 - stays)
     share = float((drawn * replaced).sum() / max(float(replaced.sum()), 1.0))
     return _written(picture, box, blended, replaced, share)
+
+
+def _silhouette(person: SoftMask, points: np.ndarray, box: Box) -> np.ndarray:
+    """1 on the person and on the oval of the mesh, 0 on what is behind, float32 [h, w]; 1 everywhere if the person is not seen.
+
+    On the far side of a turned head brows and regions reach beyond the face. What is surely background there stays.
+    """
+    share, oval = np.clip(2 * person.window(*box.corners), 0, 1), soft_mask(points, box, "oval", 0.0, 0.02)
+    seen = float((share * oval).sum()) >= SEEN * float(oval.sum())
+    return np.maximum(share, oval) if seen else np.ones(box.shape, dtype=np.float32)
 
 
 def _in_front(occluder: np.ndarray, core: np.ndarray, points: np.ndarray, box: Box) -> np.ndarray:

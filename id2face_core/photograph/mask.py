@@ -93,20 +93,27 @@ def neighbours_mask(neighbours: Sequence[Neighbour], points: np.ndarray, box: Bo
     if not near:
         return out
     own, core = soft_mask(points, box, "face", 0.0, NEIGHBOUR_FADE), core_mask(points, box)
-    y, x = np.mgrid[box.y0 : box.y1, box.x0 : box.x1]
     low, high = points[OVAL].min(axis=0), points[OVAL].max(axis=0)
     for other in near:
-        x0, y0, x1, y1 = (float(v) for v in other.box)
-        centre, radius = np.array([x0 + x1, y0 + y1]) / 2, np.array([x1 - x0, y1 - y0]) / 2
+        centre, radius = (other.box[:2] + other.box[2:]) / 2, (other.box[2:] - other.box[:2]) / 2
         if bool(((centre > low) & (centre < high)).all()) or radius.min() <= 0:
             continue
-        away = np.hypot((x - centre[0]) / radius[0], (y - centre[1]) / radius[1]).astype(np.float32)
+        away = away_from(other.box, box)
         head = np.clip((HEAD_GROW - away) / NEIGHBOUR_FADE, 0, 1)
         stays = head * (1 - (core if other.in_front else own))
         if other.in_front:
             stays = np.maximum(stays, np.clip((1 - away) / NEIGHBOUR_FADE, 0, 1))
         out = np.maximum(out, stays)
     return out
+
+
+def away_from(face: np.ndarray, box: Box) -> np.ndarray:
+    """How far the pixels of a window are from the middle of a face's box [4], float32 [h, w]: 1 on the ellipse that fills it."""
+    x0, y0, x1, y1 = (float(v) for v in face)
+    y, x = np.ogrid[box.y0 : box.y1, box.x0 : box.x1]
+    across, down = (x - (x0 + x1) / 2) / ((x1 - x0) / 2), (y - (y0 + y1) / 2) / ((y1 - y0) / 2)
+    away: np.ndarray = np.hypot(across, down).astype(np.float32)
+    return away
 
 
 def _reaches(other: Neighbour, box: Box) -> bool:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from id2face_core.colour import lab_to_rgb, rgb_to_lab
-from id2face_core.photograph.colour import CALMED, DARKER, DULLEST, REDDER, calm_brows, calm_lips, relight
+from id2face_core.photograph.colour import CALMED, CONTRAST, DARKER, DULLEST, REDDER, RELIEF, calm_brows, calm_lips, relight
 
 SIZE = 64
 SKIN, MOUTH = (slice(4, 60), slice(4, 60)), (slice(40, 50), slice(22, 42))
@@ -91,3 +92,30 @@ def test_a_brow_keeps_its_lighter_hairs_and_without_any_nothing_changes() -> Non
     assert np.array_equal(out[18], rendering[18].astype(np.float32)) and out[20, 30, 0] > rendering[20, 30, 0]
     for mask, ring in ((0 * brow, 1 - brow), (brow, 0 * brow)):
         assert np.array_equal(calm_brows(_brow(60, 5), rendering, mask, ring), rendering.astype(np.float32))
+
+
+def _rough(amount: float, seed: int = 0) -> np.ndarray:
+    """Skin whose L strays from a slope by so much, as RGB 0..255, with dark eyes."""
+    lab = np.zeros((SIZE, SIZE, 3), dtype=np.float32)
+    waves = gaussian_filter(np.random.default_rng(seed).standard_normal((SIZE, SIZE)), 2)
+    lab[...] = (60, 14, 18)
+    lab[..., 0] += 10 * np.linspace(-1, 1, SIZE) + amount * waves / waves.std()
+    lab[20:26, 14:26, 0] = lab[20:26, 38:50, 0] = 15
+    return lab_to_rgb(lab)
+
+
+@pytest.mark.parametrize(
+    ("source", "new", "gain"), [(6.0, 4.0, 1.5), (9.0, 3.0, CONTRAST[1]), (4.5, 5.0, 0.9), (2.0, 6.0, CONTRAST[0])]
+)
+def test_hard_light_and_haze_are_on_the_new_face_too(source: float, new: float, gain: float) -> None:
+    rendering = _rough(new, seed=1)
+    eyes, skin = np.zeros((2, SIZE, SIZE), dtype=bool)
+    eyes[20:26, 14:26] = eyes[20:26, 38:50] = True
+    skin[SKIN] = True
+    skin &= ~eyes
+    out = relight(_rough(source), rendering, skin.astype(np.float32), 50)
+    slope = 10 * np.linspace(-1, 1, SIZE)
+    before, after = (rgb_to_lab(x)[..., 0] - slope for x in (rendering, out))
+    assert after[skin].std() / before[skin].std() == pytest.approx(gain, rel=0.08)
+    darker = before[eyes].mean() - before[skin].mean() - (after[eyes].mean() - after[skin].mean())
+    assert abs(darker) <= abs(gain - 1) * RELIEF + 1, "eyes do not become holes"

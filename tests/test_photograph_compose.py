@@ -10,7 +10,7 @@ from id2face_core.errors import ConfigError, FaceRejectedError
 from id2face_core.faces.types import Mesh, SoftMask
 from id2face_core.photograph.compose import REGIONS, ComposeOptions, Composite, compose
 from id2face_core.photograph.hair import hair_share
-from id2face_core.photograph.mask import BROWS, CORE, EYEBROWS, NOSE_MOUTH, Neighbour
+from id2face_core.photograph.mask import BROWS, CORE, EYEBROWS, NOSE_MOUTH, Neighbour, soft_mask
 from id2face_core.photograph.warp import EYES, OVAL, Box
 
 SIDE = 200
@@ -101,6 +101,16 @@ def test_a_fringe_is_kept_over_the_forehead() -> None:
     picture[:66] = (20, 15, 10)
     assert run(picture, mesh).mask[56, 100] < 0.1
     assert run(picture, mesh, keep_fringe=False).mask[56, 100] > 0.9
+
+
+def test_hair_of_a_face_that_the_picture_cuts_is_kept_too() -> None:
+    """It comes from outside of the picture, so that none of it is seen outside of the face."""
+    picture, mesh = make_picture(1), make_mesh((100.0, 60.0), 55.0)
+    picture[:18, 60:140] = (20, 15, 10)
+    box = Box(0, 0, SIDE, SIDE)
+    share = hair_share(picture.astype(np.float32), mesh.points[:, :2].astype(np.float64), box)
+    assert soft_mask(mesh.points[:, :2].astype(np.float64), box, "face", 0.0, 0.02)[2, 90:110].min() > 0.9
+    assert share[2:12, 80:120].min() > 0.9 and share[40:70, 80:120].max() < 0.1
 
 
 def test_a_plain_forehead_is_not_hair() -> None:

@@ -10,6 +10,8 @@ from ..colour import lab_to_rgb, rgb_to_lab
 WORK = 128  # the light is fitted at this many pixels a side
 ROUNDS = 4
 OUTLIER = 14.0  # Lab difference at which a pixel (brow, glasses, hair) counts half
+CONTRAST = (0.8, 1.5)  # of how far the rendering's L strays: hard light makes more of it, haze less
+RELIEF = 15.0  # L from the plane of its light that skin strays; eyes and mouths are further off, and as they are
 DULLEST = 0.4  # share of its distance from the skin that a colour keeps at least
 REDDER = 3.0  # a* by which new lips may be redder, beside the skin, than the source's
 DARK_PART = 15  # percent of the pixels around a brow that a thin one covers at least
@@ -31,7 +33,7 @@ def _reduced(*windows: np.ndarray) -> list[np.ndarray]:
 
 
 def relight(source: np.ndarray, rendering: np.ndarray, mask: np.ndarray, width: float) -> np.ndarray:
-    """Give the rendering the source's tone, and the side that its light comes from, in Lab.
+    """Give the rendering the source's tone and contrast, and the side that its light comes from, in Lab.
 
     Args:
         source, rendering: float [h, w, 3] 0..255, the same window; mask: [h, w], where both show skin; width: of the
@@ -40,8 +42,9 @@ def relight(source: np.ndarray, rendering: np.ndarray, mask: np.ndarray, width: 
     Returns:
         float32 [h, w, 3].
 
-    A plane a channel, fitted robustly: nine numbers carry light but no features. The source's low frequencies at 0.22 face
-    widths in its place carry identity: lfw10, w600k_mbf, N = 100, mean cosine with the same photo .237 instead of .207.
+    A plane a channel, fitted robustly, and how far L strays from its own: ten numbers carry light but no features. The source's
+    low frequencies at 0.22 face widths in their place carry identity: lfw10, w600k_mbf, N = 100, mean cosine with the same photo
+    .237 instead of .207.
     """
     height, columns = mask.shape
     small_s, small_r, small_m = _reduced(source, rendering, mask)
@@ -49,19 +52,30 @@ def relight(source: np.ndarray, rendering: np.ndarray, mask: np.ndarray, width: 
     weight = np.clip(small_m[..., 0], 0, 1).ravel().astype(np.float64)
     if weight.sum() < 4:
         return rendering.astype(np.float32)
-    tones = rgb_to_lab(small_r)
-    difference = (rgb_to_lab(small_s) - tones).reshape(-1, 3).astype(np.float64)
+    own, tones = rgb_to_lab(small_s), rgb_to_lab(small_r)
+    difference = (own - tones).reshape(-1, 3).astype(np.float64)
     basis = _planes(size, (columns, height), width).reshape(-1, 3).astype(np.float64)
     fit, trust = np.zeros((3, 3)), weight
     for _ in range(ROUNDS):
         lhs = basis.T @ (basis * trust[:, None]) + 1e-3 * weight.sum() * np.diag([0.0, 1, 1])
         fit = np.linalg.solve(lhs, basis.T @ (difference * trust[:, None]))
         trust = weight / (1 + np.square(np.linalg.norm(difference - basis @ fit, axis=1) / OUTLIER))
-    shift = np.clip(_planes((columns, height), (columns, height), width) @ fit.astype(np.float32), -MAX_SHIFT, MAX_SHIFT)
+    planes = _planes((columns, height), (columns, height), width)
+    shift = np.clip(planes @ fit.astype(np.float32), -MAX_SHIFT, MAX_SHIFT)
     skin = np.average(tones.reshape(-1, 3), axis=0, weights=trust)[1:].astype(np.float32)
+    plane, contrast = _relief(tones[..., 0].ravel(), basis, weight)
+    gain = np.clip(_relief(own[..., 0].ravel(), basis, weight)[1] / max(contrast, 1.0), *CONTRAST)
     lab = rgb_to_lab(rendering)
+    lab[..., 0] += (gain - 1) * (lab[..., 0] - planes @ plane).clip(-RELIEF, RELIEF)
     lab[..., 1:] = skin + _dulling(skin, skin + fit[0, 1:]) * (lab[..., 1:] - skin)
     return lab_to_rgb(lab + shift)
+
+
+def _relief(light: np.ndarray, basis: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, float]:
+    """The plane [3] through light [N] over a basis [N, 3], and how far the skin strays from it; weight: [N]."""
+    plane = np.linalg.lstsq(basis * np.sqrt(weight)[:, None], light * np.sqrt(weight), rcond=None)[0]
+    off = (light - basis @ plane).clip(-RELIEF, RELIEF)
+    return plane.astype(np.float32), float(np.sqrt(np.average(np.square(off), weights=weight)))
 
 
 def _dulling(before: np.ndarray, after: np.ndarray) -> float:

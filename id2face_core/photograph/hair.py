@@ -108,7 +108,9 @@ def hair_share(window: np.ndarray, points: np.ndarray, box: Box) -> np.ndarray:
     begin, sure = (low + high * (top - low) for low, top in zip(SOURCE, HAIRLINE, strict=True))
     share = between(skin_distance(window, points, box), (begin, sure)) * place
     certain, _ = label(share > 0.4)
-    reaching = np.unique(certain[soft_mask(points, box, "face", 0.0, 0.02) < 0.6])  # a fringe comes from outside
+    outside = soft_mask(points, box, "face", 0.0, 0.02) < 0.6
+    outside[[0, -1]] = outside[:, [0, -1]] = True  # a face that the picture cuts has none else
+    reaching = np.unique(certain[outside])  # a fringe comes from there
     share = share * np.isin(certain, reaching[reaching > 0])
     grown = maximum_filter(share, max(1, round(0.03 * unit)))
     return np.clip(gaussian_filter(grown, max(0.6, 0.015 * unit)), 0, 1).astype(np.float32)

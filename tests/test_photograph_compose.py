@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from id2face_core.errors import ConfigError, FaceRejectedError
 from id2face_core.faces.types import Mesh, SoftMask
+from id2face_core.photograph import compose as compose_module
+from id2face_core.photograph import hair as hair_module
 from id2face_core.photograph.compose import REGIONS, ComposeOptions, Composite, compose
-from id2face_core.photograph.hair import hair_share
+from id2face_core.photograph.hair import FINE_ENOUGH, hair_share, without_hair
 from id2face_core.photograph.mask import BROWS, CORE, EYEBROWS, NOSE_MOUTH, Neighbour, soft_mask
-from id2face_core.photograph.warp import EYES, OVAL, Box
+from id2face_core.photograph.warp import EYES, OVAL, Box, face_width
 
 SIDE = 200
 
@@ -261,6 +264,37 @@ def test_hair_of_the_rendering_is_not_drawn_on_a_forehead() -> None:
     assert 0.02 < result.drawn < 0.5, "and how much was drawn is told"
     assert run(make_picture(1), make_mesh(), make_picture(2), keep_fringe=False).drawn == 0
     assert result.mask[58, 100] > 0.9 and result.picture[50:66, 85:115].min() > 60
+
+
+def test_hair_beyond_the_far_side_of_a_head_is_not_drawn() -> None:
+    mesh = make_mesh()
+    points = mesh.points[:, :2].astype(np.float64)
+    points[EYEBROWS[1][:5], 0] += 34  # the far brow goes on beyond the face
+    new = np.full((SIDE, SIDE, 3), (190, 150, 130), np.float32)
+    end = np.rint(points[EYEBROWS[1][4]]).astype(int)
+    jaw, throat = (151, 125), (100, 172)  # beside the face, and under the chin
+    for x, y in (end, jaw, throat):
+        new[y - 3 : y + 4, x - 3 : x + 30] = (30, 25, 20)
+    bare, _ = without_hair(new, points, Box(0, 0, SIDE, SIDE))
+    assert bare[end[1], end[0]].min() > 100 and bare[jaw[1], jaw[0] + 4].min() > 100
+    assert (bare[throat[1], throat[0]] == new[throat[1], throat[0]]).all(), "a shadow under the chin stays"
+
+
+def test_a_large_face_is_toned_and_bared_at_a_size_that_is_fine_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    def large(picture: np.ndarray) -> np.ndarray:
+        return np.asarray(Image.fromarray(picture).resize((5 * SIDE, 5 * SIDE), Image.Resampling.BICUBIC))
+
+    mesh, new, rng = make_mesh((500, 520), 270), make_picture(9, (170, 140, 120)), np.random.default_rng(5)
+    new[:72] = (20, 15, 10)
+    picture = np.clip(large(make_picture(1)) + rng.normal(0, 6, (5 * SIDE, 5 * SIDE, 1)), 0, 255).astype(np.uint8)
+    quick = compose(picture, mesh, new, make_mesh(), ComposeOptions(), np.random.default_rng(0))
+    assert face_width(mesh.points) > 2 * FINE_ENOUGH
+    for module in (compose_module, hair_module):
+        monkeypatch.setattr(module, "FINE_ENOUGH", 10_000)
+    exact = compose(picture, mesh, new, make_mesh(), ComposeOptions(), np.random.default_rng(0))
+    off = np.abs(quick.picture.astype(int) - exact.picture)[exact.mask > 0.5]
+    assert 0 < off.mean() < 1.5 and np.percentile(off, 99) < 12 and abs(quick.drawn - exact.drawn) < 0.01
+    assert quick.picture[exact.mask > 0.9].std() > 0.97 * exact.picture[exact.mask > 0.9].std(), "grain and detail stay"
 
 
 def test_the_whole_head_takes_the_old_one_away() -> None:

@@ -67,7 +67,9 @@ def relight(source: np.ndarray, rendering: np.ndarray, mask: np.ndarray, width: 
     gain = np.clip(_relief(own[..., 0].ravel(), basis, weight)[1] / max(contrast, 1.0), *CONTRAST)
     lab = rgb_to_lab(rendering)
     lab[..., 0] += (gain - 1) * (lab[..., 0] - planes @ plane).clip(-RELIEF, RELIEF)
-    lab[..., 1:] = skin + _dulling(skin, skin + fit[0, 1:]) * (lab[..., 1:] - skin)
+    share = _dulling(skin, skin + fit[0, 1:])
+    lab[..., 1:] *= share
+    shift[..., 1:] += (1 - share) * skin
     return lab_to_rgb(lab + shift)
 
 

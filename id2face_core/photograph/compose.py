@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from scipy.ndimage import minimum_filter
 
 from ..errors import ConfigError, FaceRejectedError
 from ..faces.types import Mesh, SoftMask
+from ..resampling import enlarge, reduce
 from .blend import join, spread
 from .colour import calm_brows, calm_lips, relight
 from .grain import match
-from .hair import around, hair_share, without_hair
+from .hair import FINE_ENOUGH, around, hair_share, in_window, without_hair
 from .head import clear_head, head_mask, read_hair, rounded, tone_hair
 from .mask import EYEBROWS, Neighbour, brow_mask, core_mask, mouth_mask, neighbours_mask, soft_mask
 from .warp import AROUND_FACE, Box, backward_map, face_width, window_around
@@ -23,6 +25,7 @@ MAX_COVERED = 0.25  # a face whose features are hidden further than this is not 
 FEATURES = [159, 145, 386, 374, 1, 13, 14]  # lids of both eyes, nose tip, lips: none may be hidden
 BROW, BESIDE = (0.02, 0.03), (0.06, 0.01)  # how far a brow is grown, and its edge, in face widths; and the skin around it
 SEEN = 0.9  # share of a face from which the network that looks for people has seen who it is of
+MIXED = 0.012  # face widths from the person's edge within which strands and blur mix its colours with the background's
 CERTAIN = 0.9  # share of the person from which a pixel's colour has nothing of the background in it
 
 
@@ -102,21 +105,16 @@ def compose(
     where = backward_map(rendering_mesh, source_mesh, box, options.move_gaze, bend)
     new, body = where.sample(rendering).clip(0, 255), None
     if rendering_person is not None:
-        body = where.sample(rounded(rendering_person.window(0, 0, *rendering.shape[1::-1]))[..., None], "zeros")[..., 0].clip(
-            0, 1
-        )
-        new = spread(new, np.clip((body - CERTAIN + 0.1) / 0.1, 0, 1))
+        whole = rounded(rendering_person.window(0, 0, *rendering.shape[1::-1]))
+        sure = minimum_filter(whole, 1 + 2 * round(MIXED * face_width(rendering_mesh.points)))
+        body, inner = np.moveaxis(where.sample(np.stack((whole, sure), axis=-1), "zeros"), 2, 0).clip(0, 1)
+        new = spread(new, np.clip((inner - CERTAIN + 0.1) / 0.1, 0, 1))
     drawn = np.zeros(box.shape, dtype=np.float32)
     if options.keep_fringe and options.region != "head" and not options.rough:
         new, drawn = without_hair(new, points, box)
     skin = soft_mask(points, box, "oval", 0.05, 0.05)
     if options.colour and not options.rough:
-        tone = skin if body is None else skin * body
-        new = calm_lips(source, relight(source, new, tone, width), mouth_mask(points, box), tone)
-        for side, brow in enumerate(EYEBROWS):
-            near, part = around(points[brow], 0.1 * width, box)
-            mask, beside = brow_mask(points, near, side, *BROW), brow_mask(points, near, side, *BESIDE)
-            new[part] = calm_brows(source[part], new[part], mask, beside * (mask == 0))
+        new = _toned(source, new, skin if body is None else skin * body, points, box)
     if options.grain and not options.rough:
         new = match(source, new, skin, where.scale, rng)
     core = core_mask(points, box)
@@ -151,6 +149,20 @@ def compose(
         replaced = replaced * (1 - stays)
     share = float((drawn * replaced).sum() / max(float(replaced.sum()), 1.0))
     return _written(picture, box, blended, replaced, share)
+
+
+def _toned(source: np.ndarray, new: np.ndarray, skin: np.ndarray, points: np.ndarray, box: Box) -> np.ndarray:
+    """The warped rendering [h, w, 3] in the source's tones. Of a large face worked out at a size that is fine enough for them."""
+    factor = max(1, int(face_width(points) / FINE_ENOUGH))
+    own, small, skin = (reduce(x, factor) for x in (source, new, skin[..., None]))
+    near, inside = in_window(points, box, factor), Box(0, 0, *small.shape[1::-1])
+    tone = skin[..., 0]
+    toned = calm_lips(own, relight(own, small, tone, face_width(near)), mouth_mask(near, inside), tone)
+    for side, brow in enumerate(EYEBROWS):
+        window, part = around(near[brow], 0.1 * face_width(near), inside)
+        mask, beside = brow_mask(near, window, side, *BROW), brow_mask(near, window, side, *BESIDE)
+        toned[part] = calm_brows(own[part], toned[part], mask, beside * (mask == 0))
+    return toned if factor == 1 else new + enlarge(toned - small, factor, box.shape)
 
 
 def _silhouette(person: SoftMask, points: np.ndarray, box: Box) -> np.ndarray:

@@ -22,6 +22,8 @@ HAIRLINE = (9.0, 17.0)  # the same at the top of the mesh, where grey and fair h
 RENDERING = (6.0, 12.0)  # a strand too many taken out costs little there
 SHINE = 0.35  # of L: what is lighter than the skin is a shining forehead; white and fair hair is told by its colour
 STRANDS = (16.0, 26.0)  # below the brows, where shadows are darker
+JAW = (-0.3, -0.2)  # heights above the nose from which strands beside the face are no shadow under the chin
+UNCHANGED = 3.0  # of 255, up to which a difference is none
 NOSE = 1  # point of its tip
 BRIDGE = [193, 417, 122, 351]  # of the nose, where glasses sit
 GLASSES = 0.08
@@ -72,8 +74,7 @@ def skin_distance(window: np.ndarray, points: np.ndarray, box: Box, lighter: flo
     lab = rgb_to_lab(smooth(small, max(0.6, 0.008 * unit / factor)))
 
     def colour(where: list[int]) -> np.ndarray:
-        places = (points[where] - box.origin + 0.5) / factor - 0.5
-        x, y = np.clip(np.rint(places), 0, (width - 1, height - 1)).astype(int).T
+        x, y = np.clip(np.rint(in_window(points[where], box, factor)), 0, (width - 1, height - 1)).astype(int).T
         middle: np.ndarray = np.median(lab[y, x], axis=0)
         return middle
 
@@ -134,7 +135,13 @@ def close_up(picture: np.ndarray, mesh: np.ndarray, across: int) -> tuple[np.nda
     """
     box, factor = window_around(mesh, picture.shape), max(1, int(face_width(mesh) / across))
     small = reduce(picture[box.y0 : box.y1, box.x0 : box.x1].astype(np.float32), factor)
-    return small, (mesh[:, :2].astype(np.float64) - box.origin + 0.5) / factor - 0.5, box, factor
+    return small, in_window(mesh[:, :2].astype(np.float64), box, factor), box, factor
+
+
+def in_window(points: np.ndarray, box: Box, factor: int = 1) -> np.ndarray:
+    """Where points [N, 2] of the picture lie in a window that is reduced by a factor, in its pixels."""
+    places: np.ndarray = (points - box.origin + 0.5) / factor - 0.5
+    return places
 
 
 def extent(points: np.ndarray, box: Box) -> tuple[slice, slice]:
@@ -156,20 +163,35 @@ def without_hair(new: np.ndarray, points: np.ndarray, box: Box) -> tuple[np.ndar
     Returns:
         (float32 [h, w, 3], share that was drawn over [h, w] in 0..1).
     """
+    factor = max(1, int(face_width(points) / FINE_ENOUGH))
+    small = reduce(new, factor)
+    bare, drawn = _without_hair(small, in_window(points, box, factor), Box(0, 0, *small.shape[1::-1]))
+    if factor == 1:
+        return bare, drawn
+    # what was drawn is as smooth as it is at this size; all else keeps its detail
+    changed = np.clip(maximum_filter(np.abs(bare - small).max(axis=-1), 3) / UNCHANGED, 0, 1)
+    share = enlarge(changed, factor, box.shape)[..., None]
+    return new + share * (enlarge(bare, factor, box.shape) - new), enlarge(drawn, factor, box.shape)
+
+
+def _without_hair(new: np.ndarray, points: np.ndarray, box: Box) -> tuple[np.ndarray, np.ndarray]:
+    """As `without_hair`, at this very size."""
     unit = face_width(points)
     level = above_nose(points, box)
     distance = skin_distance(new, points, box, SHINE)
     drawn, brows = _brows_in_hair(distance, points, box)
-    high, free = above_brows(points, box), 1 - features_mask(drawn, box, brows=brows)
+    face = soft_mask(points, box, "oval", 0.0, 0.02)  # brows of a mesh go on beyond the far side of a turned head
+    high, free = above_brows(points, box), 1 - features_mask(drawn, box, brows=brows) * face
     hair, strands = between(distance, RENDERING) * high * free > 0.3, between(distance, STRANDS)
     if float(strands[extent(points[BRIDGE], box)].mean()) < GLASSES:  # the arms of glasses come from outside, too
-        pieces, _ = label(hair | (strands * np.clip(level / 0.1, 0, 1) * (1 - high) * free > 0.3))
-        reaching = np.unique(pieces[soft_mask(points, box, "oval", 0.0, 0.02) < 0.5])
+        beside = np.maximum(np.clip(level / 0.1, 0, 1), (1 - face) * between(level, JAW))
+        pieces, _ = label(hair | (strands * beside * (1 - high) * free > 0.3))
+        reaching = np.unique(pieces[face < 0.5])
         hair |= np.isin(pieces, reaching[reaching > 0])
     hair = maximum_filter(hair, 2 * max(1, round(0.035 * unit)) + 1)
     inside = soft_mask(points, box, "oval", 0.02, 0.02) > 0.5
     skin = spread(new, (~hair & inside).astype(np.float32))
-    share = smooth(hair.astype(np.float32), max(0.6, 0.015 * unit)) * (1 - features_mask(drawn, box, 0.01, brows=brows))
+    share = smooth(hair.astype(np.float32), max(0.6, 0.015 * unit)) * (1 - features_mask(drawn, box, 0.01, brows=brows) * face)
     bare = new + share[..., None] * (skin - new)
     return _uncovered_brow(new, bare, hair, distance, inside, (points, drawn), box), (share * high).astype(np.float32)
 

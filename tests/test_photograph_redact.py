@@ -60,6 +60,12 @@ def test_a_fill_goes_on_from_its_surroundings() -> None:
     assert inside.max() < 25 and np.abs(np.diff(out.astype(int), axis=1)).max() < 12
 
 
+def test_a_fill_has_the_grain_of_its_surroundings() -> None:
+    noise = np.random.default_rng(1).normal(0, 7, PICTURE.shape[:2])[..., None]
+    out, mask = redact(np.clip(120 + noise, 0, 255).repeat(3, axis=2).astype(np.uint8), np.array(BOXES[0]), "fill")
+    assert 5 < out[..., 0][mask == 1].std() < 10
+
+
 def test_a_fill_without_surroundings_is_grey() -> None:
     assert (redact(PICTURE, np.array(UNKNOWN[0]), "fill")[0] == 127).all()
 

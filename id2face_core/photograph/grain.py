@@ -52,6 +52,10 @@ def match(source: np.ndarray, rendering: np.ndarray, mask: np.ndarray, scale: fl
     missing = noise_level(luma_s, mask) ** 2 - noise_level(out @ LUMA, mask) ** 2
     if missing <= 0.25:
         return out.astype(np.float32)
-    grain = gaussian_filter(rng.standard_normal(mask.shape), 0.6)
-    grain *= min(np.sqrt(missing), MAX_GRAIN) / max(float(grain.std()), 1e-6)
-    return (out + grain[..., None]).astype(np.float32)
+    return (out + grain(mask.shape, float(np.sqrt(missing)), rng)[..., None]).astype(np.float32)
+
+
+def grain(shape: tuple[int, ...], level: float, rng: np.random.Generator) -> np.ndarray:
+    """Grain of a standard deviation, 0..255, float [h, w]; never above `MAX_GRAIN`."""
+    drawn: np.ndarray = gaussian_filter(rng.standard_normal(shape), 0.6)
+    return drawn * (min(level, MAX_GRAIN) / max(float(drawn.std()), 1e-6))

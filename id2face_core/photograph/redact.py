@@ -11,6 +11,7 @@ from scipy.ndimage import distance_transform_edt
 from ..errors import ConfigError
 from ..faces.types import Face
 from .blend import spread
+from .grain import LUMA, grain, noise_level
 from .mask import HEAD_GROW, away_from
 from .warp import Box
 
@@ -98,6 +99,8 @@ def _drawn_on(picture: np.ndarray, mask: np.ndarray, where: Box) -> np.ndarray:
     if not outside.any():
         return np.full((*where.shape, 3), GREY, dtype=np.uint8)
     filled = spread(picture[around], outside)
+    level = noise_level(picture[around] @ LUMA, outside)
+    filled = filled + grain(outside.shape, level, np.random.default_rng(0))[..., None]  # smooth, it would lie on the picture
     return np.clip(np.rint(filled), 0, 255).astype(np.uint8)[place]
 
 

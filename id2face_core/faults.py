@@ -53,6 +53,7 @@ BARE_BRIDGE, RIM, RIM_TOLERANCE = 0.75, 1.1, 0.25  # square roots of the edges o
 GAIN = 0.8  # of what was missed, how much is asked for in addition
 TRIES = 2  # renderings of one candidate
 SHARED = 0.5  # of what is misread of one candidate, how much is of the next one
+GOOD_ENOUGH = (1.0, 1.0, 1.3, 1.7, 2.2)  # the fault at which no other is tried, after one rendering, two, three ...
 TOO_SIMILAR = 1e3  # a fault from here on must not leave
 ALIKE = 1e2  # worse than any other error from here on, but it may leave
 LIKENESS_TOLERANCE = 0.15  # cosine; half of the pictures are below, 2 % of which w600k_mbf puts above .25, of all 5 % (N = 116)
@@ -128,6 +129,8 @@ def least_faulty(
 ) -> tuple[T, int]:
     """Render until nothing is wrong, at most `count` times: the least faulty result, and which candidate it is of.
 
+    The more has been tried, the more is put up with (`GOOD_ENOUGH`), so that most attempts go where the faults are great.
+
     What was missed is asked for in addition (a fixed-point iteration, no gradient): surrogate and generator disagree in the same
     direction again, most of all about the same candidate, which therefore gets `TRIES`. Then, or when it leans to the source, it
     is the next one's turn. What is like the source is turned down, and the next ones come without its glasses and beard, but
@@ -143,7 +146,7 @@ def least_faulty(
     failure = FaceRejectedError("no_mesh", "no rendering shows a face")
     more, hidden = torch.zeros_like(candidates.attributes[0]), None
     rank = tries = 0
-    for _ in range(count):
+    for tried in range(count):
         rank = min(rank, len(candidates.order) - 1)
         asked = candidates.attributes[candidates.order[rank]]
         one = ask_again(parts, candidates, rank, asked + more, hidden)
@@ -156,7 +159,7 @@ def least_faulty(
             continue
         if best is None or wrong < best[0]:
             best = wrong, made, candidates.order[rank]
-        if wrong < 1:
+        if best[0] < GOOD_ENOUGH[min(tried, len(GOOD_ENOUGH) - 1)]:
             break
         closeness = 0.0 if candidates.avoid is None else float(reading.embedding @ candidates.avoid)
         if closeness > TELLING:

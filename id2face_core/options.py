@@ -42,8 +42,8 @@ class Preset:
 # them. The limit is a little above our encoder's threshold at FAR 1e-3 (.39 there).
 PRESETS: dict[str, Preset] = {
     "fast": Preset(steps=4, region="face", margin=-0.55, candidates=8, attempts=1),
-    "balanced": Preset(steps=4, region="face", margin=-0.55, candidates=16, attempts=4),
-    "strict": Preset(steps=4, region="head", margin=-0.1, candidates=16, attempts=4),
+    "balanced": Preset(steps=4, region="face", margin=-0.55, candidates=16, attempts=6),
+    "strict": Preset(steps=4, region="head", margin=-0.1, candidates=16, attempts=6),
 }
 
 

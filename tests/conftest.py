@@ -11,10 +11,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from id2face_core.assets import ASSETS, model_folder, status
 from id2face_core.devices import share_processors
+from id2face_core.pictures import read_picture
 
 ROOT = Path(__file__).resolve().parents[1]
 if TYPE_CHECKING:
@@ -46,6 +48,12 @@ def data_dir() -> Path:
     if not folder.is_dir():
         pytest.skip("no development data: set ID2FACE_DATA")
     return folder
+
+
+@pytest.fixture(scope="session")
+def astronaut() -> np.ndarray:
+    """The bundled photograph, uint8 [512, 512, 3]."""
+    return read_picture(ROOT / "id2face_core/demo/astronaut.jpg")
 
 
 @pytest.fixture(scope="session")

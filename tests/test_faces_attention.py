@@ -64,16 +64,15 @@ def test_what_is_cut_out_is_where_the_matrix_says() -> None:
     assert set(np.unique(outside)) == {0.0, 1.0} and outside[0, 0] == 0 and outside[0, -1] == 1
 
 
-def test_the_points_are_those_of_mediapipe(network: MeshNetwork) -> None:
-    close = network.fit(pytest.importorskip("skimage.data").astronaut(), POINTS5).close
+def test_the_points_are_those_of_mediapipe(network: MeshNetwork, astronaut: np.ndarray) -> None:
+    close = network.fit(astronaut, POINTS5).close
     assert close is not None and close.shape == (478, 2) and close.dtype == np.float32
     distance = np.linalg.norm(close[REFERENCE[:, 0].astype(int)] - REFERENCE[:, 1:], axis=1)
     assert distance.mean() < 0.7 and distance.max() < 2, distance  # pixels of a face of 93; theirs moves by .2 from pass to pass
 
 
-def test_looking_closely_repeats_exactly(network: MeshNetwork) -> None:
-    picture = pytest.importorskip("skimage.data").astronaut()
-    first, second = (network.fit(picture, POINTS5).close for _ in range(2))
+def test_looking_closely_repeats_exactly(network: MeshNetwork, astronaut: np.ndarray) -> None:
+    first, second = (network.fit(astronaut, POINTS5).close for _ in range(2))
     np.testing.assert_array_equal(first, second)
 
 

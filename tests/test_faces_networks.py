@@ -38,11 +38,6 @@ def detector(request: pytest.FixtureRequest) -> FaceDetector:
     return TiledDetector(CenterFace(request.getfixturevalue("model_dir") / "detection" / "centerface.onnx"))
 
 
-@pytest.fixture(scope="module")
-def astronaut() -> np.ndarray:
-    return pytest.importorskip("skimage.data").astronaut()
-
-
 def is_her(face: Face, scale: float = 1.0, shift: tuple[float, float] = (0, 0)) -> None:
     box = ASTRONAUT_BOX * scale + np.tile(shift, 2)
     assert overlap(face.box, box[None])[0][0] > 0.75

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import uniform_filter
 
-from ..resampling import enlarge, reduce
+from ..resampling import enlarge
 from .alignment import invert, transform_points, warp
 from .landmarks import roi_matrix
 from .lite import LiteNetwork
@@ -18,8 +18,7 @@ SIDE = 256
 ROI = 3.2  # side of the crop over the size of the face
 RISE = 0.1  # the crop's centre lies above the mesh's by so much of its height: hair is part of a person
 EDGE = 0.02  # radius of the guided filter, in sizes of the face
-FINEST = 6  # pixels; a wider filter works on fewer
-LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+FINEST = 6  # pixels of that radius; a larger picture is reduced so far, which is fine enough for a mask
 
 
 class PersonNetwork:
@@ -56,25 +55,23 @@ class PersonNetwork:
             return SoftMask(0, 0, np.zeros((1, 1), dtype=np.float32))
         scale = float(matrix[0, 0])
         offset = transform_points(np.array([[x0, y0]]) - 0.5, matrix)[0] + 0.5
+        radius = max(1, round(EDGE * size))
+        factor = max(1, radius // FINEST)
+        light = Image.fromarray(picture[y0:y1, x0:x1]).convert("L").reduce(factor)
+        affine = (factor * scale, 0, offset[0], 0, factor * scale, offset[1])
         window = Image.fromarray(share.astype(np.float32)).transform(
-            (int(x1 - x0), int(y1 - y0)), Image.Transform.AFFINE, (scale, 0, offset[0], 0, scale, offset[1]),
-            Image.Resampling.BILINEAR,
-        )  # fmt: skip
-        luma = picture[y0:y1, x0:x1].astype(np.float32) @ LUMA / 255
-        return SoftMask(int(x0), int(y0), guided_filter(luma, np.asarray(window), max(1, round(EDGE * size))))
+            light.size, Image.Transform.AFFINE, affine, Image.Resampling.BILINEAR
+        )
+        mask = guided_filter(np.asarray(light, dtype=np.float32) / 255, np.asarray(window), round(radius / factor))
+        return SoftMask(int(x0), int(y0), enlarge(mask, factor, (int(y1 - y0), int(x1 - x0))))
 
 
 def guided_filter(guide: np.ndarray, share: np.ndarray, radius: int, epsilon: float = 4e-4) -> np.ndarray:
-    """He et al., "Guided Image Filtering" (2013): a mask [h, w] that follows the edges of a guide [h, w] in 0..1.
-
-    Wide ones are worked out on a reduced picture (He and Sun, "Fast Guided Filter", arXiv 1505.00996).
-    """
-    factor = max(1, radius // FINEST)
-    side = 2 * max(1, round(radius / factor)) + 1
-    g, s = (reduce(x[..., None], factor)[..., 0] for x in (guide, share))
-    mean_g, mean_s = uniform_filter(g, side), uniform_filter(s, side)
-    slope = (uniform_filter(g * s, side) - mean_g * mean_s) / (uniform_filter(g * g, side) - mean_g * mean_g + epsilon)
+    """He et al., "Guided Image Filtering" (2013): a mask [h, w] that follows the edges of a guide [h, w] in 0..1."""
+    side = 2 * max(1, radius) + 1
+    mean_g, mean_s = uniform_filter(guide, side), uniform_filter(share, side)
+    variance = uniform_filter(guide * guide, side) - mean_g * mean_g
+    slope = (uniform_filter(guide * share, side) - mean_g * mean_s) / (variance + epsilon)
     offset = mean_s - slope * mean_g
-    shape = guide.shape[0], guide.shape[1]
-    slope, offset = (enlarge(uniform_filter(x, side), factor, shape) for x in (slope, offset))
+    slope, offset = (uniform_filter(x, side) for x in (slope, offset))
     return np.clip(slope * guide + offset, 0, 1).astype(np.float32)

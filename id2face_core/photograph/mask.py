@@ -58,19 +58,31 @@ def _outline(points: np.ndarray, region: str) -> np.ndarray:
 def soft_mask(points: np.ndarray, box: Box, region: str, erode: float = 0.02, feather: float = 0.05) -> np.ndarray:
     """Mask of a region, float32 [h, w] in 0..1; erode, feather in face widths. points: [468, 2] in the picture."""
     height, width = box.shape
-    scale = min(1.0, WORK / max(height, width))
-    size = (max(2, round(width * scale)), max(2, round(height * scale)))
-    ratio = np.array(size) / (width, height)
-    canvas = Image.new("L", size)
-    polygon = (_outline(points, region) - box.origin + 0.5) * ratio - 0.5
+    place = (_outline(points, region) - box.origin).astype(np.float64).tobytes()
+    small = _outline_drawn(place, face_width(points), (height, width), erode, feather)
+    return np.asarray(Image.fromarray(small).resize((width, height), Image.Resampling.BILINEAR)).copy()
+
+
+@lru_cache(maxsize=48)  # attempts at one face ask for the same again and again
+def _outline_drawn(outline: bytes, across: float, shape: tuple[int, int], erode: float, feather: float) -> np.ndarray:
+    """A polygon [N, 2], float64, in a window at `WORK` pixels, float32. across: width of the face."""
+    canvas, ratio = _canvas(shape)
+    polygon = (np.frombuffer(outline).reshape(-1, 2) + 0.5) * ratio - 0.5
     ImageDraw.Draw(canvas).polygon([tuple(p) for p in polygon], fill=255)
-    unit = face_width(points) * float(ratio[0])
+    unit = across * float(ratio[0])
     # a border of zeros: what leaves the picture is not an edge of the face
     inside = distance_transform_edt(np.asarray(canvas) > 0)
     ramp = np.clip((inside - erode * unit) / max(feather * unit, 1.0), 0, 1)
-    smooth = ramp * ramp * (3 - 2 * ramp)
-    soft = Image.fromarray(smooth.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR)
-    return np.asarray(soft).copy()
+    smooth: np.ndarray = (ramp * ramp * (3 - 2 * ramp)).astype(np.float32)
+    return smooth
+
+
+def _canvas(shape: tuple[int, int]) -> tuple[Image.Image, np.ndarray]:
+    """An empty picture for a window of a shape, at about `WORK` pixels a side, and its size over the window's, [2]."""
+    height, width = shape
+    scale = min(1.0, WORK / max(height, width))
+    size = (max(2, round(width * scale)), max(2, round(height * scale)))
+    return Image.new("L", size), np.array(size) / (width, height)
 
 
 @dataclass(frozen=True)
@@ -171,14 +183,10 @@ def _hulls_mask(points: np.ndarray, parts: tuple[np.ndarray, ...], box: Box, gro
     return np.asarray(Image.fromarray(small).resize((width, height), Image.Resampling.BILINEAR)).copy()
 
 
-@lru_cache(maxsize=48)  # attempts at one face ask for the same again and again
+@lru_cache(maxsize=48)
 def _hulls_drawn(parts: tuple[bytes, ...], across: float, shape: tuple[int, int], grow: float, feather: float) -> np.ndarray:
     """Hulls of points in a window at `WORK` pixels, float32. parts: points [N, 2] each, float64; across: width of the face."""
-    height, width = shape
-    scale = min(1.0, WORK / max(height, width))
-    size = (max(2, round(width * scale)), max(2, round(height * scale)))
-    ratio = np.array(size) / (width, height)
-    canvas = Image.new("L", size)
+    canvas, ratio = _canvas(shape)
     for part in parts:
         corners = (np.frombuffer(part).reshape(-1, 2) + 0.5) * ratio - 0.5
         outline = corners[ConvexHull(corners, qhull_options="QJ").vertices]

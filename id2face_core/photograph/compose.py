@@ -17,7 +17,7 @@ from .grain import match
 from .hair import FINE_ENOUGH, around, hair_share, in_window, without_hair
 from .head import clear_head, head_mask, read_hair, rounded, tone_hair
 from .mask import EYEBROWS, Neighbour, brow_mask, core_mask, mouth_mask, neighbours_mask, soft_mask
-from .warp import AROUND_FACE, Box, backward_map, face_width, window_around
+from .warp import AROUND_FACE, BackwardMap, Box, backward_map, face_width, window_around
 
 REGIONS = ("oval", "face", "head")
 AROUND_HEAD = 0.95  # what of the surroundings is looked at for region `head`, in face widths beyond the mesh
@@ -103,12 +103,7 @@ def compose(
     cut = slice(box.y0, box.y1), slice(box.x0, box.x1)
     source = picture[cut].astype(np.float32)
     where = backward_map(rendering_mesh, source_mesh, box, options.move_gaze, bend)
-    new, body = where.sample(rendering).clip(0, 255), None
-    if rendering_person is not None:
-        whole = rounded(rendering_person.window(0, 0, *rendering.shape[1::-1]))
-        sure = minimum_filter(whole, 1 + 2 * round(MIXED * face_width(rendering_mesh.points)))
-        body, inner = np.moveaxis(where.sample(np.stack((whole, sure), axis=-1), "zeros"), 2, 0).clip(0, 1)
-        new = spread(new, np.clip((inner - CERTAIN + 0.1) / 0.1, 0, 1))
+    new, body = _warped(where, rendering, rendering_mesh, rendering_person)
     drawn = np.zeros(box.shape, dtype=np.float32)
     if options.keep_fringe and options.region != "head" and not options.rough:
         new, drawn = without_hair(new, points, box)
@@ -131,11 +126,7 @@ def compose(
     elif body is None or person is None:
         mask = soft_mask(points, box, "head", 0.0, 0.15)
     else:
-        people = person.window(*box.corners)
-        own, old = read_hair(new, points, box, body), read_hair(source, points, box, people)
-        mask = head_mask(points, box, body, own)
-        new = tone_hair(new, points, box, own, old)
-        canvas, cleared = clear_head(source, points, box, people, old, own, rng)
+        mask, new, canvas, cleared = _headed(source, new, body, person.window(*box.corners), points, box, rng)
     mask = np.maximum(mask, core)
     # where skin was drawn over the new face's hair, the source's forehead gives the light
     blended = join(canvas, new, mask, np.maximum(mask * (1 - drawn), core), width)
@@ -149,6 +140,29 @@ def compose(
         replaced = replaced * (1 - stays)
     share = float((drawn * replaced).sum() / max(float(replaced.sum()), 1.0))
     return _written(picture, box, blended, replaced, share)
+
+
+def _warped(
+    where: BackwardMap, rendering: np.ndarray, mesh: Mesh, person: SoftMask | None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """The rendering in the source's place, float [h, w, 3], and its person [h, w], beyond whom the colours just go on."""
+    new = where.sample(rendering).clip(0, 255)
+    if person is None:
+        return new, None
+    whole = rounded(person.window(0, 0, *rendering.shape[1::-1]))
+    sure = minimum_filter(whole, 1 + 2 * round(MIXED * face_width(mesh.points)))
+    body, inner = np.moveaxis(where.sample(np.stack((whole, sure), axis=-1), "zeros"), 2, 0).clip(0, 1)
+    return spread(new, np.clip((inner - CERTAIN + 0.1) / 0.1, 0, 1)), body
+
+
+def _headed(
+    source: np.ndarray, new: np.ndarray, body: np.ndarray, people: np.ndarray, points: np.ndarray, box: Box,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
+    """For region `head`: mask, new head with its hair toned, the source without its own, and where that was taken away."""
+    own, old = read_hair(new, points, box, body), read_hair(source, points, box, people)
+    mask, toned = head_mask(points, box, body, own), tone_hair(new, points, box, own, old)
+    return mask, toned, *clear_head(source, points, box, people, old, own, rng)
 
 
 def _toned(source: np.ndarray, new: np.ndarray, skin: np.ndarray, points: np.ndarray, box: Box) -> np.ndarray:

@@ -7,7 +7,19 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from id2face_core.colour import lab_to_rgb, rgb_to_lab
-from id2face_core.photograph.colour import CALMED, CONTRAST, DARKER, DULLEST, REDDER, RELIEF, calm_brows, calm_lips, relight
+from id2face_core.photograph.colour import (
+    CALMED,
+    CONTRAST,
+    DARKER,
+    DULLEST,
+    MADE_UP,
+    PALER,
+    REDDER,
+    RELIEF,
+    calm_brows,
+    match_lips,
+    relight,
+)
 
 SIZE = 64
 SKIN, MOUTH = (slice(4, 60), slice(4, 60)), (slice(40, 50), slice(22, 42))
@@ -34,15 +46,34 @@ def _redness(picture: np.ndarray) -> float:
     return float(np.average(a, weights=mouth) - np.average(a, weights=skin))
 
 
-@pytest.mark.parametrize(("source", "new"), [(4, 22), (4, 5), (20, 22), (4, -6)])
+@pytest.mark.parametrize(("source", "new"), [(4, 22), (4, 5), (20, 22), (4, 0)])
 def test_lips_are_hardly_redder_than_the_source_s(source: float, new: float) -> None:
     before, rendering = _face((60, 14, 18), source), _face((65, 16, 20), new)
     mouth, skin = _masks()
-    out = calm_lips(before, rendering, mouth, skin)
+    out = match_lips(before, rendering, mouth, mouth, skin)
     limit = source + REDDER
     expected = new if new <= limit else limit + (1 - CALMED) * (new - limit)
     assert _redness(out) == pytest.approx(expected, abs=0.6)
     assert np.array_equal(out[mouth == 0], rendering[mouth == 0].astype(np.float32)), "the skin is as it was"
+
+
+@pytest.mark.parametrize(("source", "new"), [(30, 8), (30, 26), (12, 7), (60, 8)])
+def test_made_up_lips_stay_made_up(source: float, new: float) -> None:
+    before, rendering = _face((60, 14, 18), source), _face((65, 16, 20), new)
+    teeth = slice(44, 46), slice(26, 38)
+    throat = slice(46, 48), slice(26, 38)
+    rendering[teeth] = lab_to_rgb(np.broadcast_to(np.float32((80, 2, 10)), (2, 12, 3)))
+    rendering[throat] = lab_to_rgb(np.broadcast_to(np.float32((25, 26, 10)), (2, 12, 3)))
+    mouth, skin = _masks()
+    out = match_lips(before, rendering, mouth, mouth, skin)
+    paler = source - new
+    expected = new + (CALMED * min(paler, MADE_UP[1][1]) if paler > PALER else 0)
+    lips = np.ma.masked_where(mouth == 0, rgb_to_lab(out)[..., 1] - 16)
+    lips[teeth] = lips[throat] = np.ma.masked
+    assert float(lips.mean()) == pytest.approx(expected, abs=0.8)
+    for inside in (teeth, throat):
+        assert np.abs(out[inside] - rendering[inside]).max() < 3, "teeth and throat are left alone"
+    assert np.array_equal(out[mouth == 0], rendering[mouth == 0].astype(np.float32))
 
 
 def test_no_mouth_and_no_skin_change_nothing() -> None:
@@ -50,7 +81,7 @@ def test_no_mouth_and_no_skin_change_nothing() -> None:
     mouth, skin = _masks()
     nothing = np.zeros_like(mouth)
     for m, s in ((nothing, skin), (mouth, nothing)):
-        assert np.array_equal(calm_lips(rendering, rendering, m, s), rendering.astype(np.float32))
+        assert np.array_equal(match_lips(rendering, rendering, m, m, s), rendering.astype(np.float32))
 
 
 @pytest.mark.parametrize(("vivid", "share"), [(1.0, 1.0), (0.6, 0.6), (0.1, DULLEST), (1.5, 1.0)])

@@ -13,7 +13,17 @@ from id2face_core.photograph import compose as compose_module
 from id2face_core.photograph import hair as hair_module
 from id2face_core.photograph.compose import REGIONS, ComposeOptions, Composite, compose
 from id2face_core.photograph.hair import FINE_ENOUGH, hair_share, without_hair
-from id2face_core.photograph.mask import BROWS, CORE, EYEBROWS, NOSE_MOUTH, Neighbour, soft_mask
+from id2face_core.photograph.mask import (
+    BETWEEN_LIPS,
+    BROWS,
+    CORE,
+    EYEBROWS,
+    LIPS,
+    NOSE_MOUTH,
+    Neighbour,
+    lips_mask,
+    soft_mask,
+)
 from id2face_core.photograph.warp import EYES, OVAL, Box, face_width
 
 SIDE = 200
@@ -243,6 +253,15 @@ def test_what_is_behind_a_turned_head_stays(region: str) -> None:
     assert seen.mask[y, x] == 0 and (seen.picture[y, x] == picture[y, x]).all()
     assert blind.mask[y, x] > 0.9, "where nobody was seen, nothing is known of what is behind"
     assert np.abs(seen.mask - blind.mask)[oval > 0.99].max() == 0, "the face itself is replaced in any case"
+
+
+def test_lips_are_told_from_the_mouth_between_them() -> None:
+    points = make_mesh().points[:, :2].astype(np.float64)
+    for part, (across, down) in ((LIPS, (20, 10)), (BETWEEN_LIPS, (14, 5))):
+        turn = np.linspace(0, 2 * np.pi, len(part), endpoint=False)
+        points[part] = np.stack((100 + across * np.cos(turn), 130 + down * np.sin(turn)), axis=1)
+    mask = lips_mask(points, Box(0, 0, SIDE, SIDE))
+    assert mask[130, 100] == 0 and mask[137, 100] > 0.9 and mask[123, 100] > 0.9 and mask[146, 100] == 0
 
 
 def test_the_background_of_the_rendering_stays_out() -> None:

@@ -13,7 +13,11 @@ OUTLIER = 14.0  # Lab difference at which a pixel (brow, glasses, hair) counts h
 CONTRAST = (0.8, 1.5)  # of how far the rendering's L strays: hard light makes more of it, haze less
 RELIEF = 15.0  # L from the plane of its light that skin strays; eyes and mouths are further off, and as they are
 DULLEST = 0.4  # share of its distance from the skin that a colour keeps at least
+REDDEST = 75  # percent of a mouth's pixels that are less red than its lips are sure to be
 REDDER = 3.0  # a* by which new lips may be redder, beside the skin, than the source's
+PALER = 6.0  # a* from which paler ones are made up as the source's are
+HOLLOW = (-35.0, -20.0)  # L beside the skin: what is darker lies in the mouth, what is lighter may be a lip
+MADE_UP = ((-12.0, 0.0, -12.0), (8.0, 35.0, 15.0))  # how far, at most, Lab
 DARK_PART = 15  # percent of the pixels around a brow that a thin one covers at least
 DARKER = 10.0  # L by which a new brow may be darker, beside the skin, than the source's
 CALMED = 0.85  # of what is beyond
@@ -88,11 +92,14 @@ def _dulling(before: np.ndarray, after: np.ndarray) -> float:
     return float(np.clip(np.hypot(*after) / max(float(np.hypot(*before)), 1.0), DULLEST, 1.0))
 
 
-def calm_lips(source: np.ndarray, rendering: np.ndarray, mouth: np.ndarray, skin: np.ndarray) -> np.ndarray:
-    """Lips about as red, beside the skin, as the source's: a generator paints many men's too.
+def match_lips(
+    source: np.ndarray, rendering: np.ndarray, mouth: np.ndarray, lips: np.ndarray, skin: np.ndarray
+) -> np.ndarray:
+    """Lips of the source's colour beside the skin: no redder, which a generator paints many men's, and made up as they were.
 
     Args:
-        source, rendering: float [h, w, 3] 0..255, the same window; mouth, skin: [h, w] in 0..1.
+        source, rendering: float [h, w, 3] 0..255, the same window; mouth, lips, skin: [h, w] in 0..1, `lips` without the skin
+            around them.
 
     Returns:
         float32 [h, w, 3]; outside `mouth` as it was.
@@ -100,15 +107,33 @@ def calm_lips(source: np.ndarray, rendering: np.ndarray, mouth: np.ndarray, skin
     if not (mouth > 0.5).any() or skin.sum() < 4:
         return rendering.astype(np.float32)
     small_s, small_r, weight = _reduced(source, rendering, skin)
-    own, new = (np.average(rgb_to_lab(small)[..., 1], weights=weight[..., 0]) for small in (small_s, small_r))
+    own, new = (
+        np.average(rgb_to_lab(small).reshape(-1, 3), axis=0, weights=weight.ravel()).astype(np.float32)
+        for small in (small_s, small_r)
+    )
     rows, columns = (np.flatnonzero(mouth.any(axis=axis)) for axis in (1, 0))
     place = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-    lips, lab = mouth[place], rgb_to_lab(rendering[place])
-    limit = np.percentile(rgb_to_lab(source[place])[..., 1][lips > 0.5], 75) - own + REDDER
-    lab[..., 1] -= CALMED * lips * np.clip(lab[..., 1] - new - limit, 0, None)
+    near, before, lab = mouth[place], rgb_to_lab(source[place]) - own, rgb_to_lab(rendering[place]) - new
+    inside = near > 0.5
+    redder = np.clip(lab[..., 1] - np.percentile(before[..., 1][inside], REDDEST) - REDDER, 0, None)
+    lab[..., 1] -= CALMED * near * redder
+    change = np.clip(_reddest(before[inside]) - _reddest(lab[inside]), *MADE_UP)
+    if change[1] > PALER:
+        share = CALMED * lips[place] * np.clip(lab[..., 1] / PALER, 0, 1)  # no teeth, which move with the mouth
+        share = share * np.clip((lab[..., 0] - HOLLOW[0]) / (HOLLOW[1] - HOLLOW[0]), 0, 1)
+        lab += share[..., None] * change
     out = rendering.astype(np.float32)
-    out[place] = np.where(lips[..., None] > 0, lab_to_rgb(lab), out[place])
+    out[place] = np.where(near[..., None] > 0, lab_to_rgb(lab + new), out[place])
     return out
+
+
+def _reddest(colours: np.ndarray) -> np.ndarray:
+    """The mean [3] of a mouth's colours [N, 3] beside the skin, Lab, that are redder than most and lie not within it."""
+    outer = colours[:, 0] > HOLLOW[1]
+    colours = colours[outer] if outer.any() else colours
+    red = colours[:, 1]
+    mean: np.ndarray = colours[red >= np.percentile(red, REDDEST)].mean(axis=0)
+    return mean
 
 
 def calm_brows(source: np.ndarray, rendering: np.ndarray, brow: np.ndarray, beside: np.ndarray) -> np.ndarray:

@@ -12,11 +12,11 @@ from ..errors import ConfigError, FaceRejectedError
 from ..faces.types import Mesh, SoftMask
 from ..resampling import enlarge, reduce
 from .blend import join, spread
-from .colour import calm_brows, calm_lips, relight
+from .colour import calm_brows, match_lips, relight
 from .grain import match
 from .hair import FINE_ENOUGH, around, hair_share, in_window, without_hair
 from .head import clear_head, head_mask, read_hair, rounded, tone_hair
-from .mask import EYEBROWS, Neighbour, brow_mask, core_mask, mouth_mask, neighbours_mask, soft_mask
+from .mask import EYEBROWS, Neighbour, brow_mask, core_mask, lips_mask, mouth_mask, neighbours_mask, soft_mask
 from .warp import AROUND_FACE, BackwardMap, Box, backward_map, face_width, window_around
 
 REGIONS = ("oval", "face", "head")
@@ -171,7 +171,8 @@ def _toned(source: np.ndarray, new: np.ndarray, skin: np.ndarray, points: np.nda
     own, small, skin = (reduce(x, factor) for x in (source, new, skin[..., None]))
     near, inside = in_window(points, box, factor), Box(0, 0, *small.shape[1::-1])
     tone = skin[..., 0]
-    toned = calm_lips(own, relight(own, small, tone, face_width(near)), mouth_mask(near, inside), tone)
+    lit = relight(own, small, tone, face_width(near))
+    toned = match_lips(own, lit, mouth_mask(near, inside), lips_mask(near, inside), tone)
     for side, brow in enumerate(EYEBROWS):
         window, part = around(near[brow], 0.1 * face_width(near), inside)
         mask, beside = brow_mask(near, window, side, *BROW), brow_mask(near, window, side, *BESIDE)

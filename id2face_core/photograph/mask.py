@@ -25,6 +25,7 @@ EYEBROWS = (  # point by point each other's mirror image
 )
 NOSE_MOUTH = np.array([1, 2, 4, 5, 6, 48, 278, 64, 294, 61, 291, 0, 17, 37, 267, 84, 314, 57, 287])
 LIPS = np.array([61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185])  # outer rim
+BETWEEN_LIPS = np.array([78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95])  # inner rim
 CORE = np.concatenate([BROWS, *EYES, NOSE_MOUTH])  # what is always replaced, whatever covers it
 
 
@@ -174,6 +175,11 @@ def brow_mask(points: np.ndarray, box: Box, side: int, grow: float, feather: flo
 def mouth_mask(points: np.ndarray, box: Box, grow: float = 0.03, feather: float = 0.03) -> np.ndarray:
     """1 over the lips and what is between them, a little beyond too; float32 [h, w]."""
     return _hulls_mask(points, (LIPS,), box, grow, feather)
+
+
+def lips_mask(points: np.ndarray, box: Box) -> np.ndarray:
+    """1 over the lips alone, neither the skin around them nor what is between them; float32 [h, w]."""
+    return mouth_mask(points, box, 0.0, 0.02) * (1 - _hulls_mask(points, (BETWEEN_LIPS,), box, 0.0, 0.01))
 
 
 def _hulls_mask(points: np.ndarray, parts: tuple[np.ndarray, ...], box: Box, grow: float, feather: float) -> np.ndarray:

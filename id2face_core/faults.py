@@ -17,11 +17,9 @@ from .attributes.edit import PERSON_TRAITS
 from .attributes.vector import BLENDSHAPES, index
 from .components import Components
 from .errors import FaceRejectedError
+from .looks import POSE, SEX, WEARS
 from .photograph.coverage import BEARD, GLASSES
 from .stages import (
-    POSE,
-    SEX,
-    WEARS,
     Candidates,
     NewFace,
     Reading,

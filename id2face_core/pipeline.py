@@ -26,7 +26,7 @@ from .faults import fault, keep_unlike, least_faulty
 from .identity.pseudonym import PersonRegister, generator_for, generator_from_key
 from .options import PRESETS, AnonymizeOptions, FaceRecord, PictureResult, Preset
 from .photograph.compose import ComposeOptions, Composite
-from .photograph.redact import redact, seen_better
+from .photograph.redact import redact_all
 from .photograph.stains import BareSkin
 from .scene import scene_of
 from .stages import (
@@ -182,11 +182,7 @@ class Anonymizer:
                 continue
             mask = np.maximum(mask, face_mask)
             records[i] = FaceRecord(box, "anonymized", "", face.points, rendering)
-        new = mask
-        for i in withheld:  # last, so that no later paste brings back what a fill had covered
-            better = seen_better(faces[i], [face for j, face in enumerate(faces) if j not in withheld])
-            output, cover = redact(output, faces[i].box, "blur" if options.policy == "blur" else "fill", new, better)
-            mask = np.maximum(mask, cover)
+        output, mask = redact_all(output, mask, faces, [faces[i] for i in withheld], options.policy)
         return _result(output, mask, [r for r in records if r is not None], options)
 
     def _replace(

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from .attributes.vector import group_slice, index
+from .attributes.vector import group_slice
 from .components import Components, window_origin
 from .diffusion.groomer import look
 from .diffusion.ranking import misfit
@@ -29,8 +29,9 @@ from .faces.types import Face, Mesh, SoftMask
 from .generator.protocol import pixels
 from .generator.window import Window
 from .identity.orthogonal import exact, keyed, one_sided
+from .looks import NO_RIMS, POSE, SHAVED, WEARS, cover_limits, looks_between
 from .photograph.compose import ComposeOptions, Composite, compose
-from .photograph.coverage import BEARD, CHIN_HAIR, GLASSES, ZONES, coverage, rim_line
+from .photograph.coverage import BEARD, GLASSES, coverage, rim_line
 from .photograph.hair import hair_of
 from .photograph.mask import Neighbour
 from .photograph.warp import face_width
@@ -38,12 +39,8 @@ from .photograph.warp import face_width
 MIN_FACE = 16.0  # pixels between the sides of a box; below, neither mesh nor detector can be trusted
 MISPLACED = 0.13  # see `apart`: up to .08 on 560 real faces, .18 and more on heads half behind others, on which no face sits
 MAX_YAW, MAX_PITCH = 50.0, 40.0  # degrees; the packaged generator has seen little beyond
-WEARS, SEX, POSE = index("glasses"), index("sex"), group_slice("pose")
 GLASSES_SURE, RIM_LINE = 0.95, 1.85  # see `rim_line`
 PERSON_NONCE = b"person"
-BEARDED = 0.95  # roughness of the chin beside the cheeks from which a beard is sure; shaved ones are at .5, four of 102 above
-SHAVED = (0.64, 0.9)  # roughness of chin and lip without a beard: as much as men have, who look like women without it
-RIMS, NO_RIMS = (1.5, 16.0), 0.5  # edges on the bridge of the nose with glasses and without, see `coverage`
 STAY = 3  # attempts with the face that a person has had before, before another candidate's turn
 
 
@@ -213,24 +210,6 @@ def wished_cover(source: SourceFace, wanted: Tensor, head: bool = False) -> Tens
     return cover_limits(source.cover, source.attributes, wanted, head)
 
 
-def cover_limits(cover: Tensor, attributes: Tensor, wanted: Tensor, head: bool = False) -> Tensor:
-    """`wished_cover` [..., 2, Z] of sources that show cover [..., Z] and have attributes [..., A], for wanted ones [..., A]."""
-    least, most = torch.zeros_like(cover), cover.clone()
-    most[..., BEARD] = most[..., BEARD].maximum(most.new_tensor(SHAVED))
-    most[..., ZONES.index("forehead")] = float(head)
-    if head:
-        most[..., ZONES.index("sides")] = 1.0
-    woman = ((wanted[..., SEX] < 0.5) & (attributes[..., SEX] >= 0.5))[..., None]
-    bearded = (cover[..., CHIN_HAIR] > BEARDED)[..., None]
-    least[..., BEARD] = torch.where(bearded & ~woman, cover[..., BEARD], 0.0)
-    most[..., BEARD] = torch.where(woman, 0.0, most[..., BEARD])
-    wears = (wanted[..., WEARS] > 0.5)[..., None]
-    rims, none = cover.new_tensor(RIMS), cover.new_tensor((0.0, NO_RIMS))
-    bounds = torch.stack((least, most), dim=-2)
-    bounds[..., GLASSES] = torch.where(wears, rims, none)
-    return bounds
-
-
 def plainer(candidates: Candidates) -> Candidates:
     """Without the glasses and the beard that the source wears, which bring some of its likeness back."""
     if candidates.cover is None:
@@ -375,17 +354,6 @@ def ask_again(
     codes = parts.recomposer.complete(residual, latent, values, candidates.avoid, guidance, limits, hidden)
     gates = None if candidates.gates is None else candidates.gates[:, i : i + 1]
     return Candidates(latent, values, residual, expand(codes), codes, gates, (0,), candidates.avoid, guidance, candidates.cover)
-
-
-def looks_between(attributes: Tensor, cover: Tensor | None) -> Tensor | None:
-    """Least and most [K, 2, R] of how faces look that shall have attributes [K, A], see `groomer.look`.
-
-    cover: [2, Z] or [K, 2, Z], see `wished_cover`.
-    """
-    if cover is None:
-        return None
-    pose = attributes[:, None, POSE].expand(-1, 2, -1)
-    return look(pose, cover.expand(len(attributes), -1, -1))
 
 
 @torch.inference_mode()

@@ -40,7 +40,7 @@ def paste_frame(
     """One frame. Faces without a new one are covered last, so that no paste brings back what a cover had hidden."""
     from id2face_core.faults import keep_unlike
     from id2face_core.photograph.compose import Composite
-    from id2face_core.photograph.redact import redact, seen_better
+    from id2face_core.photograph.redact import redact_all
     from id2face_core.stages import paste
 
     def one(made: Recomposed, source: SourceFace, under: np.ndarray) -> Composite:
@@ -62,11 +62,7 @@ def paste_frame(
         else:
             output, mask = done.picture, np.maximum(mask, done.mask)
             rows.append(face_row(found.face.box, "anonymized", ""))
-    new = mask
-    for face in covered:
-        better = seen_better(face, [head for head in heads if not any(head is other for other in covered)])
-        output, cover = redact(output, face.box, "blur" if policy == "blur" else "fill", new, better)
-        mask = np.maximum(mask, cover)
+    output, mask = redact_all(output, mask, heads, covered, policy)
     row = {"status": frame_status({r["status"] for r in rows}), "faces": rows}
     return None if covered and policy == "withhold" else output, mask, row
 

@@ -46,7 +46,7 @@ def _redness(picture: np.ndarray) -> float:
     return float(np.average(a, weights=mouth) - np.average(a, weights=skin))
 
 
-@pytest.mark.parametrize(("source", "new"), [(4, 22), (4, 5), (20, 22), (4, 0)])
+@pytest.mark.parametrize(("source", "new"), [(4, 22), (4, 5), (20, 22), (4, 0), (4, -6)])
 def test_lips_are_hardly_redder_than_the_source_s(source: float, new: float) -> None:
     before, rendering = _face((60, 14, 18), source), _face((65, 16, 20), new)
     mouth, skin = _masks()

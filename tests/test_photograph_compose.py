@@ -9,7 +9,6 @@ from scipy.ndimage import gaussian_filter
 
 from id2face_core.errors import ConfigError, FaceRejectedError
 from id2face_core.faces.types import Mesh, SoftMask
-from id2face_core.photograph import compose as compose_module
 from id2face_core.photograph import hair as hair_module
 from id2face_core.photograph.compose import REGIONS, ComposeOptions, Composite, compose
 from id2face_core.photograph.hair import FINE_ENOUGH, hair_share, without_hair
@@ -308,8 +307,7 @@ def test_a_large_face_is_toned_and_bared_at_a_size_that_is_fine_enough(monkeypat
     picture = np.clip(large(make_picture(1)) + rng.normal(0, 6, (5 * SIDE, 5 * SIDE, 1)), 0, 255).astype(np.uint8)
     quick = compose(picture, mesh, new, make_mesh(), ComposeOptions(), np.random.default_rng(0))
     assert face_width(mesh.points) > 2 * FINE_ENOUGH
-    for module in (compose_module, hair_module):
-        monkeypatch.setattr(module, "FINE_ENOUGH", 10_000)
+    monkeypatch.setattr(hair_module, "FINE_ENOUGH", 10_000)
     exact = compose(picture, mesh, new, make_mesh(), ComposeOptions(), np.random.default_rng(0))
     off = np.abs(quick.picture.astype(int) - exact.picture)[exact.mask > 0.5]
     assert 0 < off.mean() < 1.5 and np.percentile(off, 99) < 12 and abs(quick.drawn - exact.drawn) < 0.01

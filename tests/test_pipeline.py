@@ -14,6 +14,7 @@ from id2face_core.attributes.edit import kept_traits
 from id2face_core.attributes.vector import index
 from id2face_core.errors import ConfigError, FaceRejectedError, Interrupted, ShapeError
 from id2face_core.identity.orthogonal import keyed_back, outside
+from id2face_core.looks import BEARDED
 from id2face_core.options import AnonymizeOptions
 from id2face_core.photograph.coverage import BEARD, CHIN_HAIR, ZONES
 from id2face_core.pictures import read_picture
@@ -133,7 +134,7 @@ def test_what_is_asked_to_be_bare_is_barer_once_rendered_and_the_same_person(ano
 
 def test_a_beard_is_kept_but_not_by_whoever_becomes_a_woman(anonymizer: Anonymizer, photo: np.ndarray) -> None:
     face = stages.read_face(anonymizer.parts, photo, anonymizer.parts.detector.detect(photo)[0])
-    assert face.cover[CHIN_HAIR] < stages.BEARDED, "she has none"
+    assert face.cover[CHIN_HAIR] < BEARDED, "she has none"
     assert stages.wished_cover(face, face.attributes)[0].max() == 0
     man, woman = face.attributes.clone(), face.attributes.clone()
     man[index("sex")], woman[index("sex")] = 1.0, 0.0

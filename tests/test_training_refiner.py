@@ -20,9 +20,9 @@ from id2face_core.diffusion.refiner import StyleRefiner
 from id2face_core.diffusion.surrogate import StyleSurrogate
 from id2face_core.identity.traits import IdentityTraits
 from id2face_core.identity.vae import IdentityVAE
+from id2face_core.looks import cover_limits, looks_between
 from id2face_core.perceptual import PerceptualDistance
 from id2face_core.photograph.coverage import ZONES
-from id2face_core.stages import cover_limits, looks_between
 from id2face_core.training import refiner
 from id2face_core.training.config import LoopConfig, RefinerConfig
 from id2face_core.training.contexts import ContextReader, Contexts

@@ -10,11 +10,11 @@ from scipy.ndimage import minimum_filter
 
 from ..errors import ConfigError, FaceRejectedError
 from ..faces.types import Mesh, SoftMask
-from ..resampling import enlarge, reduce
+from ..resampling import enlarge
 from .blend import join, spread
 from .colour import calm_brows, match_lips, relight
 from .grain import match
-from .hair import FINE_ENOUGH, around, hair_share, in_window, without_hair
+from .hair import around, fine_enough, hair_share, without_hair
 from .head import clear_head, head_mask, read_hair, rounded, tone_hair
 from .mask import EYEBROWS, Neighbour, brow_mask, core_mask, lips_mask, mouth_mask, neighbours_mask, soft_mask
 from .warp import AROUND_FACE, BackwardMap, Box, backward_map, face_width, window_around
@@ -167,10 +167,8 @@ def _headed(
 
 def _toned(source: np.ndarray, new: np.ndarray, skin: np.ndarray, points: np.ndarray, box: Box) -> np.ndarray:
     """The warped rendering [h, w, 3] in the source's tones. Of a large face worked out at a size that is fine enough for them."""
-    factor = max(1, int(face_width(points) / FINE_ENOUGH))
-    own, small, skin = (reduce(x, factor) for x in (source, new, skin[..., None]))
-    near, inside = in_window(points, box, factor), Box(0, 0, *small.shape[1::-1])
-    tone = skin[..., 0]
+    factor, near, inside, (own, small, tone) = fine_enough(points, box, source, new, skin[..., None])
+    tone = tone[..., 0]
     lit = relight(own, small, tone, face_width(near))
     toned = match_lips(own, lit, mouth_mask(near, inside), lips_mask(near, inside), tone)
     for side, brow in enumerate(EYEBROWS):

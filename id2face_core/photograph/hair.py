@@ -138,6 +138,17 @@ def close_up(picture: np.ndarray, mesh: np.ndarray, across: int) -> tuple[np.nda
     return small, in_window(mesh[:, :2].astype(np.float64), box, factor), box, factor
 
 
+def fine_enough(points: np.ndarray, box: Box, *planes: np.ndarray) -> tuple[int, np.ndarray, Box, list[np.ndarray]]:
+    """A window of a large face, reduced to `FINE_ENOUGH` pixels across it: what is worked out there needs no more.
+
+    Returns:
+        By what it is reduced, where the points [N, 2] of the picture lie in it, itself, and the planes [h, w, C], reduced.
+    """
+    factor = max(1, int(face_width(points) / FINE_ENOUGH))
+    small = [reduce(plane, factor) for plane in planes]
+    return factor, in_window(points, box, factor), Box(0, 0, *small[0].shape[1::-1]), small
+
+
 def in_window(points: np.ndarray, box: Box, factor: int = 1) -> np.ndarray:
     """Where points [N, 2] of the picture lie in a window that is reduced by a factor, in its pixels."""
     places: np.ndarray = (points - box.origin + 0.5) / factor - 0.5
@@ -163,9 +174,8 @@ def without_hair(new: np.ndarray, points: np.ndarray, box: Box) -> tuple[np.ndar
     Returns:
         (float32 [h, w, 3], share that was drawn over [h, w] in 0..1).
     """
-    factor = max(1, int(face_width(points) / FINE_ENOUGH))
-    small = reduce(new, factor)
-    bare, drawn = _without_hair(small, in_window(points, box, factor), Box(0, 0, *small.shape[1::-1]))
+    factor, near, inside, (small,) = fine_enough(points, box, new)
+    bare, drawn = _without_hair(small, near, inside)
     if factor == 1:
         return bare, drawn
     # what was drawn is as smooth as it is at this size; all else keeps its detail

@@ -73,6 +73,25 @@ def redact(
     return out, mask
 
 
+def redact_all(
+    picture: np.ndarray, replaced: np.ndarray, faces: Sequence[Face], left: Sequence[Face], policy: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cover the faces that are left of all in a picture, after the others: no later paste brings back what a cover hid.
+
+    Args:
+        replaced: [H, W] in 0..1, where the others have been replaced. policy: "blur"; anything else fills.
+
+    Returns:
+        (picture, `replaced` with the covers).
+    """
+    others = [face for face in faces if not any(face is one for one in left)]
+    mask = replaced
+    for face in left:
+        picture, cover = redact(picture, face.box, "blur" if policy == "blur" else "fill", replaced, seen_better(face, others))
+        mask = np.maximum(mask, cover)
+    return picture, mask
+
+
 def seen_better(face: Face, others: Sequence[Face]) -> list[np.ndarray]:
     """Boxes [4] of the other faces that the detector is surer of, as it is of who stands in front."""
     return [other.box for other in others if other.score > face.score]

@@ -21,7 +21,7 @@ from ..diffusion.recomposer import Guidance, Recomposer, Refinement
 from ..diffusion.refiner import AGE, MIDDLE_AGE, StyleRefiner
 from ..diffusion.surrogate import StyleSurrogate
 from ..faults import EXPRESSION_TOLERANCE
-from ..stages import cover_limits, looks_between
+from ..looks import cover_limits, looks_between
 from .config import RefinerConfig
 from .contexts import ContextReader, Contexts, put
 from .critic import Judge, balance, critic_loss, natural_loss

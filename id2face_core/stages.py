@@ -38,6 +38,7 @@ from .photograph.warp import face_width
 
 MIN_FACE = 16.0  # pixels between the sides of a box; below, neither mesh nor detector can be trusted
 MISPLACED = 0.13  # see `apart`: up to .08 on 560 real faces, .18 and more on heads half behind others, on which no face sits
+HALF_OFF = 0.4  # see `half_off`: up to .25 on 1,300 real faces, .53 on a profile that the border cuts
 MAX_YAW, MAX_PITCH = 50.0, 40.0  # degrees; the packaged generator has seen little beyond
 GLASSES_SURE, RIM_LINE = 0.95, 1.85  # see `rim_line`
 PERSON_NONCE = b"person"
@@ -123,6 +124,23 @@ def apart(mesh: Mesh, points5: np.ndarray, shape: tuple[int, ...]) -> float:
     return float(away.mean()) / max(face_width(mesh.points), 1e-6) if inside.any() else math.inf
 
 
+def half_off(mesh: Mesh, person: SoftMask, shape: tuple[int, ...]) -> float:
+    """By how much more of one half of a mesh lies beside the person than of the other, 0..1.
+
+    A frontal mesh on a profile has one half in the air. Points outside of the picture, of the given shape, do not count.
+    """
+    height, width = shape[:2]
+    points, (top, chin) = mesh.points[:, :2], mesh.points[[10, 152], :2]
+    at = np.floor(points).astype(int)
+    inside = ((at >= 0) & (at < [width, height])).all(axis=1)
+    away = np.zeros(len(at), dtype=bool)
+    away[inside] = person.window(0, 0, width, height)[at[inside, 1], at[inside, 0]] < 0.5
+    (across, down), (x, y) = chin - top, (points - top).T
+    left = x * down > y * across
+    shares = [float(away[half].mean()) if half.any() else 0.0 for half in (inside & left, inside & ~left)]
+    return max(shares) - min(shares)
+
+
 def embed(parts: Components, picture: np.ndarray, points5: np.ndarray) -> Tensor:
     """Unit embedding [E] of the face at points5 [5, 2] by the bundled encoder."""
     crop = warp(picture, arcface_matrix(points5), 112)
@@ -152,6 +170,8 @@ def read_face(parts: Components, picture: np.ndarray, face: Face) -> SourceFace:
     crop = warp(picture, arcface_matrix(face.points), 112)
     digest = hashlib.sha256(crop.tobytes()).digest()
     occluder, person = parts.occlusion.read(picture, mesh), parts.person.read(picture, mesh)
+    if half_off(mesh, person, picture.shape) > HALF_OFF:
+        raise FaceRejectedError("profile", "half of a frontal face would lie on the background")
     expression = torch.from_numpy(parts.extractor.expression(mesh))
     cover = torch.from_numpy(coverage(picture, mesh.points))
     return SourceFace(

@@ -86,6 +86,21 @@ def test_a_mesh_that_does_not_sit_where_the_detector_sees_a_face_is_refused(anon
     assert stages.apart(mesh, lower.points, cut.shape) == float("inf")
 
 
+def test_a_frontal_mesh_half_of_which_lies_in_the_air_is_refused(anonymizer: Anonymizer, photo: np.ndarray) -> None:
+    """A profile that the border cuts: a whole face would be painted over it and over the background in front of it."""
+    parts = anonymizer.parts
+    face = parts.detector.detect(photo)[0]
+    source = stages.read_face(parts, photo, face)
+    assert stages.half_off(source.mesh, source.person, photo.shape) < 0.05
+    nobody = replace(source.person, share=np.zeros_like(source.person.share))
+    assert stages.half_off(source.mesh, nobody, photo.shape) == 0, "a person that is not seen at all says nothing"
+    half = photo.copy()
+    half[:, round(float(source.mesh.points[1, 0])) :] = photo[5, 5]  # from the tip of the nose on
+    with pytest.raises(FaceRejectedError) as caught:
+        stages.read_face(parts, half, face)
+    assert caught.value.reason == "profile"
+
+
 @torch.inference_mode()
 def test_a_candidate_that_is_asked_for_again_is_the_same_face(anonymizer: Anonymizer, photo: np.ndarray) -> None:
     parts = anonymizer.parts

@@ -17,7 +17,8 @@ from .warp import Box
 
 GROW = 0.45  # the box is enlarged by so much of its size on each side: hair, ears and chin go too
 FADE = 0.12  # beyond the ellipse in that, a cover goes over into the picture, within so much of its radius
-OWN = 0.1  # a face's own box and so much of its size around it is covered, whoever is in front
+OWN = 0.1  # a face's own box and so much of its size around it is covered, but for who is in front
+CROWN = 0.15  # above the box of who is in front lies so much of its height of head, at least
 RING, GREY = 3, 127  # pixels around a cover that a fill is drawn on from, at least; what it is without any
 WHOLE, EDGE = 0.99, 0.04  # share of a replacement from which a pixel is all of it; how far from its edge, in sizes of the cover
 BLOCKS = 5  # a blurred face keeps at most so many blocks across
@@ -37,7 +38,8 @@ def redact(
             across).
         replaced: [H, W] in 0..1, where other faces have been replaced already. What lies well inside of it shows nobody, and
             stays: a hand that was taken for a face takes no forehead along. None: nowhere.
-        in_front: boxes [4] of faces that are seen better, and are not covered: their heads stay, but for this one's own box.
+        in_front: boxes [4] of faces that are seen better, and are not covered: their heads stay, within this one's own box but
+            what of them is sure, and nothing there of a face that this one's middle lies in: one of both may be in front.
         whole: the enlarged box is covered to its corners.
 
     Returns:
@@ -57,7 +59,11 @@ def redact(
         for other in in_front:
             mask[cut][away_from(other, where) < HEAD_GROW] = 0
         own = _grown(face, width, height, OWN)
-        mask[own.y0 : own.y1, own.x0 : own.x1] = 1
+        part = mask[own.y0 : own.y1, own.x0 : own.x1]
+        part[:] = 1
+        for other in in_front:
+            if not _holds(other, (face[:2] + face[2:]) / 2):
+                part[away_from(_with_crown(other), own) < 1] = 0
     if known and replaced is not None:
         mask[cut][_well_inside(replaced, where)] = 0
     if policy == "blur":
@@ -95,6 +101,17 @@ def redact_all(
 def seen_better(face: Face, others: Sequence[Face]) -> list[np.ndarray]:
     """Boxes [4] of the other faces that the detector is surer of, as it is of who stands in front."""
     return [other.box for other in others if other.score > face.score]
+
+
+def _holds(face: np.ndarray, point: np.ndarray) -> bool:
+    """Whether a point [2] lies in a face's box [4]."""
+    return bool((point >= face[:2]).all() and (point <= face[2:]).all())
+
+
+def _with_crown(face: np.ndarray) -> np.ndarray:
+    """A face's box [4] with the hair above it."""
+    x0, y0, x1, y1 = (float(v) for v in face)
+    return np.array([x0, y0 - CROWN * (y1 - y0), x1, y1])
 
 
 def _head(face: np.ndarray, where: Box) -> np.ndarray:

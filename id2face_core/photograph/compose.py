@@ -13,10 +13,11 @@ from ..faces.types import Mesh, SoftMask
 from ..resampling import enlarge
 from .blend import join, spread
 from .colour import calm_brows, match_lips, relight
-from .grain import match
+from .grain import match_grain, match_sharpness
 from .hair import around, fine_enough, hair_share, without_hair
 from .head import clear_head, head_mask, read_hair, rounded, tone_hair
-from .mask import EYEBROWS, Neighbour, brow_mask, core_mask, lips_mask, mouth_mask, neighbours_mask, soft_mask
+from .mask import EYEBROWS, Neighbour, brow_mask, core_mask, features_mask, lips_mask, mouth_mask, neighbours_mask, soft_mask
+from .texture import match_texture
 from .warp import AROUND_FACE, BackwardMap, Box, backward_map, face_width, window_around
 
 REGIONS = ("oval", "face", "head")
@@ -107,11 +108,15 @@ def compose(
     drawn = np.zeros(box.shape, dtype=np.float32)
     if options.keep_fringe and options.region != "head" and not options.rough:
         new, drawn = without_hair(new, points, box)
-    skin = soft_mask(points, box, "oval", 0.05, 0.05)
+    skin, fringe = soft_mask(points, box, "oval", 0.05, 0.05), np.zeros(box.shape, dtype=np.float32)
+    if options.keep_fringe:
+        fringe = hair_share(source, points, box) if hair is None else hair.window(*box.corners)
     if options.colour and not options.rough:
         new = _toned(source, new, skin if body is None else skin * body, points, box)
     if options.grain and not options.rough:
-        new = match(source, new, skin, where.scale, rng)
+        new = match_sharpness(source, new, skin, where.scale)
+        new = _smoothed(source, new, skin * (1 - fringe), points, box)
+        new = match_grain(source, new, skin, rng)
     core = core_mask(points, box)
     canvas, cleared = source, np.zeros(box.shape, dtype=np.float32)
     if options.region != "head":
@@ -121,8 +126,7 @@ def compose(
         if person is not None:
             front = _silhouette(person, points, box)
             mask, core = mask * front, core * front
-        if options.keep_fringe:
-            mask = mask * (1 - (hair_share(source, points, box) if hair is None else hair.window(*box.corners)))
+        mask = mask * (1 - fringe)
     elif body is None or person is None:
         mask = soft_mask(points, box, "head", 0.0, 0.15)
     else:
@@ -176,6 +180,15 @@ def _toned(source: np.ndarray, new: np.ndarray, skin: np.ndarray, points: np.nda
         mask, beside = brow_mask(near, window, side, *BROW), brow_mask(near, window, side, *BESIDE)
         toned[part] = calm_brows(own[part], toned[part], mask, beside * (mask == 0))
     return toned if factor == 1 else new + enlarge(toned - small, factor, box.shape)
+
+
+def _smoothed(source: np.ndarray, new: np.ndarray, bare: np.ndarray, points: np.ndarray, box: Box) -> np.ndarray:
+    """The warped rendering [h, w, 3] with no rougher skin than the source's, which is bare where [h, w] says so."""
+    factor, near, inside, (own, small, bare) = fine_enough(points, box, source, new, bare[..., None])
+    skin = bare[..., 0] * (1 - core_mask(near, inside))
+    where = soft_mask(near, inside, "face", 0.0, 0.1) * (1 - features_mask(near, inside, nose=False))
+    calmer = match_texture(own, small, skin, where, face_width(near))
+    return calmer if factor == 1 else new + enlarge(calmer - small, factor, box.shape)
 
 
 def _silhouette(person: SoftMask, points: np.ndarray, box: Box) -> np.ndarray:

@@ -28,8 +28,8 @@ def noise_level(luma: np.ndarray, weight: np.ndarray) -> float:
     return float(np.median(np.abs(diagonal[inside])) / 0.6745) if inside.sum() > 30 else 0.0
 
 
-def match(source: np.ndarray, rendering: np.ndarray, mask: np.ndarray, scale: float, rng: np.random.Generator) -> np.ndarray:
-    """Blur the rendering until its fine detail is no stronger than the source's, then add the source's grain.
+def match_sharpness(source: np.ndarray, rendering: np.ndarray, mask: np.ndarray, scale: float) -> np.ndarray:
+    """Blur the rendering until its fine detail is no stronger than the source's.
 
     An enlarged rendering is sharpened towards the source's detail, no further than enlarging took away.
 
@@ -39,8 +39,7 @@ def match(source: np.ndarray, rendering: np.ndarray, mask: np.ndarray, scale: fl
     Returns:
         float32 [h, w, 3].
     """
-    luma_s = source @ LUMA
-    aim, out = _detail(luma_s, mask, 2.0), rendering
+    aim, out = _detail(source @ LUMA, mask, 2.0), rendering
     have = _detail(rendering @ LUMA, mask, 2.0)
     if scale > 1 and 0 < have < 0.9 * aim:
         edges = (rendering @ LUMA) - smooth(rendering @ LUMA, 0.8 * scale)
@@ -49,10 +48,15 @@ def match(source: np.ndarray, rendering: np.ndarray, mask: np.ndarray, scale: fl
         if _detail(out @ LUMA, mask, 2.0) <= 1.1 * aim:
             break
         out = gaussian_filter(rendering, (sigma, sigma, 0))
-    missing = noise_level(luma_s, mask) ** 2 - noise_level(out @ LUMA, mask) ** 2
+    return out.astype(np.float32)
+
+
+def match_grain(source: np.ndarray, rendering: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Add what the rendering lacks of the source's grain: float [h, w, 3] 0..255 each, mask [h, w] -> float32 [h, w, 3]."""
+    missing = noise_level(source @ LUMA, mask) ** 2 - noise_level(rendering @ LUMA, mask) ** 2
     if missing <= 0.25:
-        return out.astype(np.float32)
-    return (out + grain(mask.shape, float(np.sqrt(missing)), rng)[..., None]).astype(np.float32)
+        return rendering
+    return (rendering + grain(mask.shape, float(np.sqrt(missing)), rng)[..., None]).astype(np.float32)
 
 
 def grain(shape: tuple[int, ...], level: float, rng: np.random.Generator) -> np.ndarray:

@@ -146,13 +146,14 @@ def core_mask(points: np.ndarray, box: Box, grow: float = 0.02, feather: float =
 
 
 def features_mask(
-    points: np.ndarray, box: Box, grow: float = 0.025, feather: float = 0.02, brows: tuple[float, float] = (np.inf, np.inf)
-) -> np.ndarray:
+    points: np.ndarray, box: Box, grow: float = 0.025, feather: float = 0.02, brows: tuple[float, float] = (np.inf, np.inf),
+    nose: bool = True,
+) -> np.ndarray:  # fmt: skip
     """1 over each eye and brow, and over nose and mouth, but not between them; float32 [h, w].
 
-    brows: how far each of `EYEBROWS` is grown at most.
+    brows: how far each of `EYEBROWS` is grown at most. nose: False leaves it out.
     """
-    mask = _hulls_mask(points, (*EYES, NOSE_MOUTH), box, grow, feather)
+    mask = _hulls_mask(points, (*EYES, NOSE_MOUTH if nose else LIPS), box, grow, feather)
     for side, limit in enumerate(brows):
         mask = np.maximum(mask, brow_mask(points, box, side, min(grow, limit), feather))
     return mask

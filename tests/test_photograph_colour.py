@@ -8,15 +8,18 @@ from scipy.ndimage import gaussian_filter
 
 from id2face_core.colour import lab_to_rgb, rgb_to_lab
 from id2face_core.photograph.colour import (
+    BLUER_EYES,
     CALMED,
     CONTRAST,
     DARKER,
     DULLEST,
     MADE_UP,
     PALER,
+    PALER_EYES,
     REDDER,
     RELIEF,
     calm_brows,
+    match_irises,
     match_lips,
     relight,
 )
@@ -82,6 +85,45 @@ def test_no_mouth_and_no_skin_change_nothing() -> None:
     nothing = np.zeros_like(mouth)
     for m, s in ((nothing, skin), (mouth, nothing)):
         assert np.array_equal(match_lips(rendering, rendering, m, m, s), rendering.astype(np.float32))
+
+
+def _eyes(skin: tuple[float, float, float], iris: tuple[float, float, float]) -> np.ndarray:
+    """A plain face in Lab with irises of so much more of it than the skin, as RGB 0..255."""
+    lab = np.broadcast_to(np.float32(skin), (SIZE, SIZE, 3)).copy()
+    lab[MOUTH] += np.float32(iris)
+    return lab_to_rgb(lab)
+
+
+@pytest.mark.parametrize(
+    ("source", "new", "expected"),
+    [
+        ((-40, 0, 0), (-38, 0, 0), (-38, 0, 0)),  # as dark
+        ((-20, 0, 0), (-40, 0, 0), (-40, 0, 0)),  # darker ones may be anybody's
+        ((-40, 0, 0), (-10, 0, 0), (-10 - CALMED * (30 - PALER_EYES), 0, 0)),
+        ((-40, 2, 4), (-10, -6, -12), (-10 - CALMED * (30 - PALER_EYES), -6 + CALMED * 8, -12 + CALMED * 16)),  # blue ones
+        ((-40, 0, 4), (-40, 0, 4 - BLUER_EYES), (-40, 0, 4 - BLUER_EYES)),
+        ((-40, 0, 4), (-40, 0, -12), (-40, 0, -12 + CALMED * 16)),
+        ((-40, 0, -12), (-40, 0, 4), (-40, 0, 4)),  # brown ones in place of blue ones are seen everywhere
+    ],
+)
+def test_irises_are_hardly_paler_and_bluer_than_the_source_s(
+    source: tuple[float, float, float], new: tuple[float, float, float], expected: tuple[float, float, float]
+) -> None:
+    before, rendering = _eyes((62, 10, 16), source), _eyes((70, 12, 18), new)
+    irises, skin = _masks()
+    out = match_irises(before, rendering, irises, irises, skin)
+    shown = rgb_to_lab(out)[MOUTH].reshape(-1, 3).mean(axis=0) - (70, 12, 18)
+    assert shown == pytest.approx(expected, abs=1.2)
+    assert np.array_equal(out[irises == 0], rendering[irises == 0].astype(np.float32)), "the rest is as it was"
+
+
+def test_irises_that_are_not_seen_change_nothing() -> None:
+    before, rendering = _eyes((62, 10, 16), (-40, 0, 0)), _eyes((70, 12, 18), (0, 0, -20))
+    irises, skin = _masks()
+    nothing, few = np.zeros_like(irises), np.zeros_like(irises)
+    few[30:32, 30:32] = 1
+    for theirs, own, bare in ((nothing, irises, skin), (irises, few, skin), (irises, irises, nothing)):
+        assert np.array_equal(match_irises(before, rendering, theirs, own, bare), rendering.astype(np.float32))
 
 
 @pytest.mark.parametrize(("vivid", "share"), [(1.0, 1.0), (0.6, 0.6), (0.1, DULLEST), (1.5, 1.0)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -20,6 +22,7 @@ from id2face_core.photograph.mask import (
     LIPS,
     NOSE_MOUTH,
     Neighbour,
+    irises_mask,
     lips_mask,
     soft_mask,
 )
@@ -327,6 +330,21 @@ def test_the_whole_head_takes_the_old_one_away() -> None:
 def test_a_face_outside_the_picture_is_refused() -> None:
     with pytest.raises(FaceRejectedError):
         run(make_picture(1), make_mesh((900.0, 900.0)))
+
+
+def test_irises_end_at_the_lids() -> None:
+    mesh, box = make_mesh(), Box(30, 30, 171, 181)
+    mask = irises_mask(mesh, box)
+    for eye in range(2):
+        middle, radius = mesh.irises[eye, 0] - box.origin, float(np.linalg.norm(mesh.irises[eye, 1] - mesh.irises[eye, 0]))
+        x, y = (round(float(v)) for v in middle)
+        assert mask[y, x] == 1 and mask[y, x + round(1.5 * radius)] == 0 and mask[y + round(1.5 * radius), x] == 0
+    shut = mesh.points.copy()
+    shut[EYES[0], 1] = mesh.irises[0, 0, 1]
+    left = irises_mask(replace(mesh, points=shut), box)
+    assert left[:, : box.shape[1] // 2].max() < 0.5 < left[:, box.shape[1] // 2 :].max(), "a closed eye shows none"
+    outside = replace(mesh, irises=mesh.irises + 500)
+    assert irises_mask(outside, box).max() == 0
 
 
 def test_the_generator_decides_the_grain() -> None:

@@ -18,6 +18,8 @@ REDDER = 3.0  # a* by which new lips may be redder, beside the skin, than the so
 PALER = 6.0  # a* from which paler ones are made up as the source's are
 HOLLOW = (-35.0, -20.0)  # L beside the skin: what is darker lies in the mouth, what is lighter may be a lip
 MADE_UP = ((-12.0, 0.0, -12.0), (8.0, 35.0, 15.0))  # how far, at most, Lab
+IRIS_PIXELS = 6  # from which the colour of irises is known
+PALER_EYES, BLUER_EYES, OTHER = 4.0, 6.0, 8.0  # Lab by which they may be, beside the skin; beyond so much it is another colour
 DARK_PART = 15  # percent of the pixels around a brow that a thin one covers at least
 DARKER = 10.0  # L by which a new brow may be darker, beside the skin, than the source's
 CALMED = 0.85  # of what is beyond
@@ -106,11 +108,7 @@ def match_lips(
     """
     if not (mouth > 0.5).any() or skin.sum() < 4:
         return rendering.astype(np.float32)
-    small_s, small_r, weight = _reduced(source, rendering, skin)
-    own, new = (
-        np.average(rgb_to_lab(small).reshape(-1, 3), axis=0, weights=weight.ravel()).astype(np.float32)
-        for small in (small_s, small_r)
-    )
+    own, new = _tone(source, skin), _tone(rendering, skin)
     rows, columns = (np.flatnonzero(mouth.any(axis=axis)) for axis in (1, 0))
     place = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
     near, before, lab = mouth[place], rgb_to_lab(source[place]) - own, rgb_to_lab(rendering[place]) - new
@@ -133,6 +131,43 @@ def _reddest(colours: np.ndarray) -> np.ndarray:
     colours = colours[outer] if outer.any() else colours
     red = colours[:, 1]
     mean: np.ndarray = colours[red >= np.percentile(red, REDDEST)].mean(axis=0)
+    return mean
+
+
+def match_irises(
+    source: np.ndarray, rendering: np.ndarray, before: np.ndarray, irises: np.ndarray, skin: np.ndarray
+) -> np.ndarray:
+    """Irises hardly paler and bluer, beside the skin, than the source's: blue eyes do not go with dark hair and skin, which stay.
+
+    Args:
+        source, rendering: float [h, w, 3] 0..255, the same window; before, irises: [h, w] in 0..1, where the irises of each are;
+            skin: [h, w] in 0..1.
+
+    Returns:
+        float32 [h, w, 3]; outside `irises` as it was.
+    """
+    out = rendering.astype(np.float32)
+    seen, inner = before > 0.5, irises > 0.5
+    if min(seen.sum(), inner.sum()) < IRIS_PIXELS or skin.sum() < 4:
+        return out
+    tones = [
+        np.median(rgb_to_lab(picture[where]), axis=0) - _tone(picture, skin)
+        for picture, where in ((source, seen), (out, inner))
+    ]
+    light, _, yellow = tones[0] - tones[1]
+    paler, bluer = max(-light - PALER_EYES, 0.0), max(yellow - BLUER_EYES, 0.0)
+    if paler == bluer == 0:
+        return out
+    change = np.array([-paler, *((tones[0] - tones[1])[1:] * min(1.0, max(paler, bluer) / OTHER))], dtype=np.float32)
+    some = irises > 0
+    out[some] = lab_to_rgb(rgb_to_lab(out[some]) + CALMED * irises[some][:, None] * change)
+    return out
+
+
+def _tone(picture: np.ndarray, skin: np.ndarray) -> np.ndarray:
+    """The mean Lab [3] of a picture [h, w, 3] where it shows skin [h, w]."""
+    small, weight = _reduced(picture, skin)
+    mean: np.ndarray = np.average(rgb_to_lab(small).reshape(-1, 3), axis=0, weights=weight.ravel()).astype(np.float32)
     return mean
 
 

@@ -12,11 +12,22 @@ from ..errors import ConfigError, FaceRejectedError
 from ..faces.types import Mesh, SoftMask
 from ..resampling import enlarge
 from .blend import join, spread
-from .colour import calm_brows, match_lips, relight
+from .colour import calm_brows, match_irises, match_lips, relight
 from .grain import match_grain, match_sharpness
 from .hair import around, fine_enough, hair_share, without_hair
 from .head import clear_head, head_mask, read_hair, rounded, tone_hair
-from .mask import EYEBROWS, Neighbour, brow_mask, core_mask, features_mask, lips_mask, mouth_mask, neighbours_mask, soft_mask
+from .mask import (
+    EYEBROWS,
+    Neighbour,
+    brow_mask,
+    core_mask,
+    features_mask,
+    irises_mask,
+    lips_mask,
+    mouth_mask,
+    neighbours_mask,
+    soft_mask,
+)
 from .texture import match_texture
 from .warp import AROUND_FACE, BackwardMap, Box, backward_map, face_width, window_around
 
@@ -112,7 +123,9 @@ def compose(
     if options.keep_fringe:
         fringe = hair_share(source, points, box) if hair is None else hair.window(*box.corners)
     if options.colour and not options.rough:
-        new = _toned(source, new, skin if body is None else skin * body, points, box)
+        planes = irises_mask(rendering_mesh, Box(0, 0, *rendering.shape[1::-1]))[..., None]
+        irises = irises_mask(source_mesh, box), where.sample(planes, "zeros")[..., 0]
+        new = _toned(source, new, skin if body is None else skin * body, irises, points, box)
     if options.grain and not options.rough:
         new = match_sharpness(source, new, skin, where.scale)
         new = _smoothed(source, new, skin * (1 - fringe), points, box)
@@ -169,12 +182,18 @@ def _headed(
     return mask, toned, *clear_head(source, points, box, people, old, own, rng)
 
 
-def _toned(source: np.ndarray, new: np.ndarray, skin: np.ndarray, points: np.ndarray, box: Box) -> np.ndarray:
-    """The warped rendering [h, w, 3] in the source's tones. Of a large face worked out at a size that is fine enough for them."""
-    factor, near, inside, (own, small, tone) = fine_enough(points, box, source, new, skin[..., None])
-    tone = tone[..., 0]
+def _toned(
+    source: np.ndarray, new: np.ndarray, skin: np.ndarray, irises: tuple[np.ndarray, np.ndarray], points: np.ndarray, box: Box
+) -> np.ndarray:
+    """The warped rendering [h, w, 3] in the source's tones. Of a large face worked out at a size that is fine enough for them.
+
+    irises: [h, w], of the source and of the rendering.
+    """
+    factor, near, inside, (own, small, planes) = fine_enough(points, box, source, new, np.stack((skin, *irises), axis=-1))
+    tone, before, after = np.moveaxis(planes, 2, 0)
     lit = relight(own, small, tone, face_width(near))
     toned = match_lips(own, lit, mouth_mask(near, inside), lips_mask(near, inside), tone)
+    toned = match_irises(own, toned, before, after, tone)
     for side, brow in enumerate(EYEBROWS):
         window, part = around(near[brow], 0.1 * face_width(near), inside)
         mask, beside = brow_mask(near, window, side, *BROW), brow_mask(near, window, side, *BESIDE)

@@ -11,12 +11,14 @@ from PIL import Image, ImageDraw
 from scipy.ndimage import distance_transform_edt
 from scipy.spatial import ConvexHull
 
+from ..faces.types import Mesh
 from .warp import EYES, OVAL, Box, face_width
 
 RISE, GROW = 0.16, 0.12  # region `face` beyond the mesh: the forehead (of its height), all around (of the distance)
 # Half widths of ellipses: what is surely head, what new hair may reach, where old hair is looked for.
 ACROSS = {"skull": 0.78, "reach": 0.92, "surroundings": 1.15}
 HEAD_GROW, NEIGHBOUR_FADE = 1.35, 0.1  # a head around the box of its face; the edge of what stays of it
+IRIS, FINER = 0.85, 4  # of an iris's radius; how much finer its lids are drawn than pixels
 WORK = 256  # masks are drawn at about this many pixels a side, then enlarged: they are smooth
 BROWS = np.array([70, 63, 105, 66, 107, 336, 296, 334, 293, 300])
 EYEBROWS = (  # point by point each other's mirror image
@@ -181,6 +183,24 @@ def mouth_mask(points: np.ndarray, box: Box, grow: float = 0.03, feather: float 
 def lips_mask(points: np.ndarray, box: Box) -> np.ndarray:
     """1 over the lips alone, neither the skin around them nor what is between them; float32 [h, w]."""
     return mouth_mask(points, box, 0.0, 0.02) * (1 - _hulls_mask(points, (BETWEEN_LIPS,), box, 0.0, 0.01))
+
+
+def irises_mask(mesh: Mesh, box: Box) -> np.ndarray:
+    """1 over what the lids leave of both irises, their rims left out; float32 [h, w]."""
+    mask = np.zeros(box.shape, dtype=np.float32)
+    for (middle, *rim), lids in zip(mesh.irises.astype(np.float64) - box.origin, EYES, strict=True):
+        radius = IRIS * float(np.linalg.norm(np.array(rim) - middle, axis=1).mean())
+        x0, y0 = (int(max(0, v)) for v in np.floor(middle - radius))
+        x1, y1 = (int(min(n, v)) for n, v in zip(box.shape[::-1], np.ceil(middle + radius) + 1, strict=True))
+        if x1 <= x0 or y1 <= y0:
+            continue
+        y, x = np.ogrid[y0:y1, x0:x1]
+        disc = np.clip(radius - np.hypot(x - middle[0], y - middle[1]) + 0.5, 0, 1)
+        canvas = Image.new("L", ((x1 - x0) * FINER, (y1 - y0) * FINER))
+        corners = (mesh.points[lids, :2] - box.origin - (x0, y0) + 0.5) * FINER - 0.5
+        ImageDraw.Draw(canvas).polygon([tuple(p) for p in corners], fill=255)
+        mask[y0:y1, x0:x1] = np.maximum(mask[y0:y1, x0:x1], disc * np.asarray(canvas.reduce(FINER)) / 255)
+    return mask
 
 
 def _hulls_mask(points: np.ndarray, parts: tuple[np.ndarray, ...], box: Box, grow: float, feather: float) -> np.ndarray:

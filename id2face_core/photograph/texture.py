@@ -6,8 +6,8 @@ import itertools
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
 
+from .blend import smooth
 from .grain import LUMA, noise_level
 
 BANDS = (0.007, 0.014, 0.028, 0.056)  # face widths, an octave each: pores, grit, folds, hollows
@@ -30,11 +30,14 @@ def match_texture(source: np.ndarray, rendering: np.ndarray, skin: np.ndarray, w
     count, see `grain.match_grain`. Texture that is missing is not added: edges of lips and brows would glow, and no face looks
     older for it.
     """
+    out = rendering.astype(np.float32)
     inside = skin > 0.9
-    if inside.sum() < ENOUGH:
-        return rendering.astype(np.float32)
-    own, new = source @ LUMA, rendering @ LUMA
-    noise = noise_level(own, skin)
+    if (inside & (where > 0)).sum() < ENOUGH:
+        return out
+    rows, columns = (np.flatnonzero(where.any(axis=axis)) for axis in (1, 0))
+    place = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    own, new, inside = source[place] @ LUMA, out[place] @ LUMA, inside[place]
+    noise = noise_level(own, skin[place])
     sigmas = [share * width for share in BANDS]
     aims = [
         np.sqrt(max(_middle(band, inside) ** 2 - (NORMAL * noise * _noise_share(finer, sigma)) ** 2, 0.0))
@@ -44,12 +47,13 @@ def match_texture(source: np.ndarray, rendering: np.ndarray, skin: np.ndarray, w
     change = np.zeros(new.shape, dtype=np.float32)
     for aim, band, least in zip(aims, bands, LEFT, strict=True):
         change += (np.clip(aim / max(_middle(band, inside), 1e-3), least, 1.0) - 1) * band
-    return (rendering + (where * change)[..., None]).astype(np.float32)
+    out[place] += (where[place] * change)[..., None]
+    return out
 
 
 def _octaves(light: np.ndarray, sigmas: Sequence[float]) -> list[np.ndarray]:
     """Differences of Gaussians of a plane [h, w], the finest first; sigmas in pixels."""
-    softer = [light, *(gaussian_filter(light, sigma) for sigma in sigmas)]
+    softer = [light, *(smooth(light, sigma) for sigma in sigmas)]
     return [fine - coarse for fine, coarse in itertools.pairwise(softer)]
 
 

@@ -6,7 +6,7 @@ import torch
 
 from id2face_core.diffusion.closed_form import ConditionalMean
 from id2face_core.diffusion.recomposer import Guidance, Recomposer
-from id2face_core.diffusion.style_space import guide
+from id2face_core.diffusion.style_space import REACH, guide, within
 
 LATENT, ATTRIBUTES = 6, 3
 CENTRE = torch.full((3, 512), 0.5)
@@ -49,6 +49,41 @@ def test_a_scale_of_one_and_a_code_at_the_centre_stay():
     torch.testing.assert_close(guide(codes, _codes(1), 1.0, CENTRE), codes)
     middle = CENTRE.expand(2, -1, -1).clone()
     torch.testing.assert_close(guide(middle, middle, 2.0, CENTRE), middle)
+
+
+def test_far_codes_come_nearer_and_the_others_stay() -> None:
+    codes = CENTRE + torch.randn(5, 3, 512, generator=torch.Generator().manual_seed(3)) * torch.linspace(0, 2, 5)[:, None, None]
+    reach = torch.tensor([20.0, 30.0, 100.0])
+    out = within(codes, CENTRE, reach)
+    before, after = ((x - CENTRE).norm(dim=-1) for x in (codes, out))
+    torch.testing.assert_close(after, before.minimum(reach))
+    assert torch.equal(out[before <= reach], codes[before <= reach]) and (before > reach).any()
+    turned = torch.cosine_similarity(out - CENTRE, codes - CENTRE, dim=-1)[before > 0]
+    torch.testing.assert_close(turned, torch.ones_like(turned))
+
+
+def test_the_radius_is_that_of_the_table() -> None:
+    generator = torch.Generator().manual_seed(4)
+    conditions = torch.randn(4000, LATENT + ATTRIBUTES, generator=generator)
+    weight = torch.randn(LATENT + ATTRIBUTES, 3 * 8, generator=generator)
+    table = (conditions @ weight + torch.randn(4000, 24, generator=generator)).view(-1, 3, 8) + 5
+    mean = ConditionalMean(LATENT + ATTRIBUTES, style_dim=8, clamp=10.0).fit(conditions, table, ridge=1.0)
+    expected = (table - mean.offset).square().sum(dim=-1).mean(dim=0).sqrt()
+    torch.testing.assert_close(mean.radius(), expected, rtol=0.02, atol=0)
+
+
+def test_nothing_leaves_the_recomposer_from_beyond_the_reach() -> None:
+    recomposer = _recomposer()
+    _, attributes = _conditions(8)
+    reach = REACH * recomposer.mean.radius() + 1e-3
+
+    def groom(codes: torch.Tensor) -> torch.Tensor:
+        assert (codes.norm(dim=-1) <= reach).all(), "readers know near codes only"
+        return 1.5 * codes
+
+    codes = 3 * recomposer.mean.radius()[:, None] * torch.nn.functional.normalize(_codes(5, 8), dim=-1)
+    out = recomposer.finish(codes, torch.zeros_like(codes), attributes, None, None, groom)
+    assert (out.norm(dim=-1) <= reach).all() and (out.norm(dim=-1) > 0.9 * reach).any()
 
 
 def test_draws_of_one_wish_become_less_alike():

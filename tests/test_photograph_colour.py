@@ -14,6 +14,7 @@ from id2face_core.photograph.colour import (
     DARKER,
     DULLEST,
     MADE_UP,
+    OTHER_HUE,
     PALER,
     PALER_EYES,
     REDDER,
@@ -100,7 +101,10 @@ def _eyes(skin: tuple[float, float, float], iris: tuple[float, float, float]) ->
         ((-40, 0, 0), (-38, 0, 0), (-38, 0, 0)),  # as dark
         ((-20, 0, 0), (-40, 0, 0), (-40, 0, 0)),  # darker ones may be anybody's
         ((-40, 0, 0), (-10, 0, 0), (-10 - CALMED * (30 - PALER_EYES), 0, 0)),
-        ((-40, 2, 4), (-10, -6, -12), (-10 - CALMED * (30 - PALER_EYES), -6 + CALMED * 8, -12 + CALMED * 16)),  # blue ones
+        (  # blue ones
+            (-40, 2, 4), (-10, -6, -12),
+            (-10 - CALMED * (30 - PALER_EYES), -6 + CALMED * OTHER_HUE[1][0], -12 + CALMED * OTHER_HUE[1][1]),
+        ),
         ((-40, 0, 4), (-40, 0, 4 - BLUER_EYES), (-40, 0, 4 - BLUER_EYES)),
         ((-40, 0, 4), (-40, 0, -12), (-40, 0, -12 + CALMED * 16)),
         ((-40, 0, -12), (-40, 0, 4), (-40, 0, 4)),  # brown ones in place of blue ones are seen everywhere

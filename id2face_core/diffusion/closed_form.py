@@ -50,6 +50,11 @@ class ConditionalMean(ModelMixin, ConfigMixin):
         """By how much the mean style code changes with a standard deviation of each of some conditions, [C', G, D]."""
         return self.slope[conditions].view(-1, *self.offset.shape)
 
+    def radius(self) -> Tensor:
+        """Root mean square distance of a table's style codes from `offset`, group by group: [G]."""
+        explained = self.slope.view(-1, *self.offset.shape).square().sum(dim=(0, 2))
+        return (explained + self.colour.square().sum(dim=(1, 2))).sqrt()
+
     def whiten(self, codes: Tensor, standard: Tensor) -> Tensor:
         """Style codes -> residual with unit covariance, [B, G, D]."""
         return torch.einsum("bgd,gde->bge", codes - self(standard), self.whiten_map)

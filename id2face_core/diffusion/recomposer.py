@@ -20,7 +20,7 @@ from .denoiser import StyleDenoiser
 from .groomer import StyleGroomer
 from .refiner import StyleRefiner
 from .sampler import sample
-from .style_space import expand, guide
+from .style_space import REACH, expand, guide, within
 from .surrogate import StyleSurrogate
 
 Groom = Callable[[Tensor], Tensor]
@@ -177,12 +177,13 @@ class Recomposer:
         self, codes: Tensor, residual: Tensor, attributes: Tensor, avoid: Tensor | None, guidance: Guidance | None,
         groom: Groom | None,
     ) -> Tensor:  # fmt: skip
-        """Refined codes [K, G, D] of sampled residuals [K, G, D], guided and groomed."""
+        """Refined codes [K, G, D] of sampled residuals [K, G, D], guided and groomed, none where odd faces are drawn."""
         if guidance is not None:
             with torch.no_grad():  # training moves a face away from the average, not the average away from it
                 average = self._refined(residual, guidance.average, attributes, avoid, groom)
             codes = guide(codes, average, guidance.scale, self.mean.offset)
-        return codes if groom is None else groom(codes)
+        near = partial(within, centre=self.mean.offset, reach=REACH * self.mean.radius())
+        return near(codes) if groom is None else near(groom(near(codes)))
 
     def _refined(
         self, residual: Tensor, latents: Tensor, attributes: Tensor, avoid: Tensor | None, groom: Groom | None

@@ -9,6 +9,7 @@ from ..errors import ShapeError
 
 GROUPS = (7, 6, 10)  # style inputs of the stem and two blocks, of two blocks, of the rest with the picture layer
 GROUP_NAMES = ("coarse", "middle", "fine")
+REACH = 1.27  # of the radius of a table's codes; beyond, as a tenth of random faces are, the generator draws odd ones
 GUIDED = (1.0, 0.4, 0.0)  # share of a guidance that each gets: coarse layers say who it is, fine ones would only become harsher
 
 
@@ -33,3 +34,9 @@ def guide(codes: Tensor, average: Tensor, scale: float | Tensor, centre: Tensor)
     guided = codes + (scale - 1) * codes.new_tensor(GUIDED)[:, None] * (codes - average)
     radius, grown = ((x - centre).norm(dim=-1, keepdim=True) for x in (codes, guided))
     return centre + (guided - centre) * (radius / grown.clamp_min(1e-6))
+
+
+def within(codes: Tensor, centre: Tensor, reach: Tensor) -> Tensor:
+    """Codes [K, G, D] no farther from a centre [G, D] than reach [G] (truncation, arXiv 1812.04948, of the far ones alone)."""
+    off, limit = codes - centre, reach[:, None]
+    return centre + off * (limit / off.norm(dim=-1, keepdim=True).maximum(limit))

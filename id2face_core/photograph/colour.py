@@ -20,6 +20,7 @@ HOLLOW = (-35.0, -20.0)  # L beside the skin: what is darker lies in the mouth, 
 MADE_UP = ((-12.0, 0.0, -12.0), (8.0, 35.0, 15.0))  # how far, at most, Lab
 IRIS_PIXELS = 6  # from which the colour of irises is known
 PALER_EYES, BLUER_EYES, OTHER = 4.0, 6.0, 8.0  # Lab by which they may be, beside the skin; beyond so much it is another colour
+OTHER_HUE = ((-8.0, -16.0), (5.0, 16.0))  # a and b, by how much at most: lids where none is open would turn red
 DARK_PART = 15  # percent of the pixels around a brow that a thin one covers at least
 DARKER = 10.0  # L by which a new brow may be darker, beside the skin, than the source's
 CALMED = 0.85  # of what is beyond
@@ -158,7 +159,8 @@ def match_irises(
     paler, bluer = max(-light - PALER_EYES, 0.0), max(yellow - BLUER_EYES, 0.0)
     if paler == bluer == 0:
         return out
-    change = np.array([-paler, *((tones[0] - tones[1])[1:] * min(1.0, max(paler, bluer) / OTHER))], dtype=np.float32)
+    hue = np.clip((tones[0] - tones[1])[1:], *OTHER_HUE) * min(1.0, max(paler, bluer) / OTHER)
+    change = np.array([-paler, *hue], dtype=np.float32)
     some = irises > 0
     out[some] = lab_to_rgb(rgb_to_lab(out[some]) + CALMED * irises[some][:, None] * change)
     return out

@@ -9,7 +9,7 @@ from ..errors import ShapeError
 
 GROUPS = (7, 6, 10)  # style inputs of the stem and two blocks, of two blocks, of the rest with the picture layer
 GROUP_NAMES = ("coarse", "middle", "fine")
-REACH = 1.27  # of the radius of a table's codes; beyond, as a tenth of random faces are, the generator draws odd ones
+REACH = 1.4  # of the radius of a table's codes; farther out, where a twentieth of random faces are, the generator draws odd ones
 GUIDED = (1.0, 0.4, 0.0)  # share of a guidance that each gets: coarse layers say who it is, fine ones would only become harsher
 
 

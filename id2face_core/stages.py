@@ -133,8 +133,11 @@ def half_off(mesh: Mesh, person: SoftMask, shape: tuple[int, ...]) -> float:
     points, (top, chin) = mesh.points[:, :2], mesh.points[[10, 152], :2]
     at = np.floor(points).astype(int)
     inside = ((at >= 0) & (at < [width, height])).all(axis=1)
+    if not inside.any():
+        return 0.0
+    (x0, y0), (x1, y1) = at[inside].min(axis=0), at[inside].max(axis=0) + 1
     away = np.zeros(len(at), dtype=bool)
-    away[inside] = person.window(0, 0, width, height)[at[inside, 1], at[inside, 0]] < 0.5
+    away[inside] = person.window(x0, y0, x1, y1)[at[inside, 1] - y0, at[inside, 0] - x0] < 0.5
     (across, down), (x, y) = chin - top, (points - top).T
     left = x * down > y * across
     shares = [float(away[half].mean()) if half.any() else 0.0 for half in (inside & left, inside & ~left)]

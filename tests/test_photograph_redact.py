@@ -38,11 +38,15 @@ def test_a_cover_takes_the_head_and_fades_into_the_picture() -> None:
 def test_the_head_of_who_is_in_front_stays() -> None:
     front = np.array((70, 60, 130, 118))  # his hair reaches over the box of the other one
     alone = redact(PICTURE, np.array(BOXES[0]), "fill")[1]
-    out, mask = redact(PICTURE, np.array(BOXES[0]), "fill", in_front=[front])
+    replaced = np.zeros(PICTURE.shape[:2], dtype=np.float32)
+    replaced[88:91, 98:103] = 1  # his new face's middle
+    out, mask = redact(PICTURE, np.array(BOXES[0]), "fill", replaced, [front])
     stays = (alone == 1) & (mask == 0)
     assert stays[85, 85] and (out[stays] == PICTURE[stays]).all()
     assert stays[78, 79] and not stays[30:80, 40:70].any(), "within a face's own box what is sure of the other one stays"
     assert not stays[62, 72], "which the corners of a box are not"
+    left = redact(PICTURE, np.array(BOXES[0]), "fill", np.zeros_like(replaced), [front])[1]
+    assert left[30:80, 40:80].min() == 1, "of a face that is nobody's new one nothing is sure"
     far = np.array((150, 100, 158, 110))
     assert np.array_equal(redact(PICTURE, np.array(BOXES[0]), "fill", in_front=[far])[1], alone)
 
@@ -50,7 +54,11 @@ def test_the_head_of_who_is_in_front_stays() -> None:
 def test_a_box_is_covered_whole_when_its_middle_lies_in_the_other_one() -> None:
     """A child before its mother: whose face it is that lies in both boxes is not known."""
     mother = np.array((30, 10, 120, 118))
+    replaced = np.zeros(PICTURE.shape[:2], dtype=np.float32)
+    replaced[62:67, 73:78] = 1
     assert redact(PICTURE, np.array(BOXES[0]), "fill", in_front=[mother])[1][30:80, 40:80].min() == 1
+    covered = redact(PICTURE, np.array(BOXES[0]), "fill", replaced, [mother])[1]
+    assert covered[30:62, 40:73].min() == covered[67:80, 40:80].min() == 1
 
 
 def test_the_detector_is_surer_of_who_stands_in_front() -> None:

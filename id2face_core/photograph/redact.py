@@ -38,8 +38,9 @@ def redact(
             across).
         replaced: [H, W] in 0..1, where other faces have been replaced already. What lies well inside of it shows nobody, and
             stays: a hand that was taken for a face takes no forehead along. None: nowhere.
-        in_front: boxes [4] of faces that are seen better, and are not covered: their heads stay, within this one's own box but
-            what of them is sure, and nothing there of a face that this one's middle lies in: one of both may be in front.
+        in_front: boxes [4] of faces that are seen better, and are not covered: their heads stay. Within this one's own box only
+            what of them is sure, and of those only that have been replaced and do not hold this one's middle: who of both is in
+            front is not known then.
         whole: the enlarged box is covered to its corners.
 
     Returns:
@@ -62,7 +63,7 @@ def redact(
         part = mask[own.y0 : own.y1, own.x0 : own.x1]
         part[:] = 1
         for other in in_front:
-            if not _holds(other, (face[:2] + face[2:]) / 2):
+            if replaced is not None and _lies_in(replaced, _middle(other)) and not _holds(other, _middle(face)):
                 part[away_from(_with_crown(other), own) < 1] = 0
     if known and replaced is not None:
         mask[cut][_well_inside(replaced, where)] = 0
@@ -101,6 +102,18 @@ def redact_all(
 def seen_better(face: Face, others: Sequence[Face]) -> list[np.ndarray]:
     """Boxes [4] of the other faces that the detector is surer of, as it is of who stands in front."""
     return [other.box for other in others if other.score > face.score]
+
+
+def _middle(face: np.ndarray) -> np.ndarray:
+    """Of a box [4]: [2]."""
+    middle: np.ndarray = (face[:2] + face[2:]) / 2
+    return middle
+
+
+def _lies_in(replaced: np.ndarray, point: np.ndarray) -> bool:
+    """Whether a point [2] of the picture has been replaced; outside of the picture nothing has."""
+    x, y = np.floor(point).astype(int)
+    return bool(0 <= y < replaced.shape[0] and 0 <= x < replaced.shape[1] and replaced[y, x] > WHOLE)
 
 
 def _holds(face: np.ndarray, point: np.ndarray) -> bool:

@@ -19,20 +19,8 @@ from .components import Components
 from .errors import FaceRejectedError
 from .looks import POSE, SEX, WEARS
 from .photograph.coverage import BEARD, GLASSES
-from .stages import (
-    Candidates,
-    NewFace,
-    Reading,
-    Seen,
-    SourceFace,
-    ask_again,
-    embed,
-    five_points,
-    misread,
-    plainer,
-    wished_cover,
-    wished_expression,
-)
+from .reading import Reading, Seen, SourceFace, embed, five_points
+from .stages import Candidates, NewFace, ask_again, misread, plainer, wished_cover, wished_expression
 
 T = TypeVar("T")
 AGE = index("age")

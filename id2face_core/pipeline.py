@@ -28,18 +28,14 @@ from .options import PRESETS, AnonymizeOptions, FaceRecord, PictureResult, Prese
 from .photograph.compose import ComposeOptions, Composite
 from .photograph.redact import redact_all
 from .photograph.stains import BareSkin
+from .reading import Reading, SourceFace, read_face, read_rendering, read_result
 from .scene import scene_of
 from .stages import (
     Candidates,
     NewFace,
-    Reading,
-    SourceFace,
     draw_candidates,
     map_identity,
     paste,
-    read_face,
-    read_rendering,
-    read_result,
     render_candidate,
     sample_identity,
     wished_cover,

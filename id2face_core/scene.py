@@ -14,7 +14,7 @@ from PIL import Image
 
 from .faces.types import Face, Mesh, SoftMask
 from .photograph.warp import Box, face_width, window_around
-from .stages import SourceFace
+from .reading import SourceFace
 
 WIDTH = 208.0  # pixels; width of a face in a scene: the closest look of all is 256 px at 1.5 faces
 WORTH = 1.25  # a face must be so many times wider to be reduced

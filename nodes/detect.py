@@ -75,7 +75,7 @@ def ordered(faces: Sequence[Face], order: str) -> list[Face]:
 def find_faces(parts: Components, picture: np.ndarray, wish: Wish, hints: Hints, i: int) -> list[Found]:
     """All faces of frame i with what is to happen to each; those to be replaced are aligned and read."""
     from id2face_core.faces.detection import deduplicate
-    from id2face_core.stages import read_face
+    from id2face_core.reading import read_face
 
     orphans: list[Face] = []
     faces = [f for f in parts.detector.detect(picture) if f.score >= wish.threshold]

@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 
     from id2face_core.components import Components
     from id2face_core.generator.window import Window
-    from id2face_core.stages import Candidates, NewFace, Reading, SourceFace
+    from id2face_core.reading import Reading, SourceFace
+    from id2face_core.stages import Candidates, NewFace
 
 EXTENTS = ("face", "head")
 SCHEDULERS = ("dpmpp_2m", "ddim")
@@ -121,7 +122,8 @@ def best_rendering(
         FaceRejectedError: none may leave.
     """
     from id2face_core.faults import fault, least_faulty
-    from id2face_core.stages import read_rendering, render_candidate, wished_expression
+    from id2face_core.reading import read_rendering
+    from id2face_core.stages import render_candidate, wished_expression
 
     wish = wished_expression(source, wanted)
 

@@ -71,7 +71,8 @@ def sample(
     """Candidates for each face from a generator of its own, by seed and face; or one for each person, by key or seed."""
     from id2face_core.attributes.edit import kept_traits
     from id2face_core.identity.pseudonym import generator_for, generator_from_key
-    from id2face_core.stages import SourceFace, sample_identity
+    from id2face_core.reading import SourceFace
+    from id2face_core.stages import sample_identity
 
     parts, progress = model.ready(), Progress(sum(map(len, faces.frames)))
     stays, persons = kept_traits(keep, parts.traits.indices), dict[str, Identity]()

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from id2face_core.components import Components
     from id2face_core.photograph.compose import ComposeOptions
-    from id2face_core.stages import SourceFace
+    from id2face_core.reading import SourceFace
 
 REGIONS = ("oval", "face", "head")
 LIMIT = PRESETS["balanced"].limit  # greatest cosine of a finished face with the source by the bundled encoder

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from id2face_core.faces.types import Face
-    from id2face_core.stages import NewFace, SourceFace
+    from id2face_core.reading import SourceFace
+    from id2face_core.stages import NewFace
 
     from .model import SharedModel
 

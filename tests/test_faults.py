@@ -14,7 +14,8 @@ from id2face_core import faults
 from id2face_core.attributes.vector import ATTRIBUTES, BLENDSHAPES, index
 from id2face_core.errors import FaceRejectedError
 from id2face_core.photograph.coverage import CHIN_HAIR, GLASSES, ZONES
-from id2face_core.stages import STAY, Candidates, Reading
+from id2face_core.reading import Reading
+from id2face_core.stages import STAY, Candidates
 
 NO_SHAPES = torch.zeros(52)
 SOURCE: Any = SimpleNamespace(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from id2face_core import pipeline, stages
+from id2face_core import pipeline, reading, stages
 from id2face_core.attributes.edit import kept_traits
 from id2face_core.attributes.vector import index
 from id2face_core.errors import ConfigError, FaceRejectedError, Interrupted, ShapeError
@@ -51,7 +51,7 @@ def test_a_result_does_not_depend_on_batch_or_order(anonymizer: Anonymizer, phot
 @torch.inference_mode()
 def test_keyed_identities_keep_the_margin_and_turn_back_with_their_key_only(anonymizer: Anonymizer, photo: np.ndarray) -> None:
     parts = anonymizer.parts
-    source = stages.read_face(parts, photo, parts.detector.detect(photo)[0])
+    source = reading.read_face(parts, photo, parts.detector.detect(photo)[0])
     own, kept = stages.identity_latent(parts, source.embedding), kept_traits(None, parts.traits.indices)
     drawn = stages.sample_identity(parts, source.attributes, torch.Generator().manual_seed(0), source=source, kept=kept)
     key, other = bytes(range(32)), bytes(range(1, 33))
@@ -73,38 +73,38 @@ def test_a_mesh_that_does_not_sit_where_the_detector_sees_a_face_is_refused(anon
     """A head half behind another one: the mesh settles on hair and shoulder, and a face pasted there would float in the air."""
     parts = anonymizer.parts
     face = parts.detector.detect(photo)[0]
-    assert stages.apart(stages.read_face(parts, photo, face).mesh, face.points, photo.shape) < 0.1
+    assert reading.apart(reading.read_face(parts, photo, face).mesh, face.points, photo.shape) < 0.1
     x0, y0, x1, y1 = face.box
     lower = replace(face, points=face.points + np.array([0, 0.25 * (y1 - y0)], np.float32))
     mesh = parts.mesh.fit(photo, lower.points)
-    assert stages.apart(mesh, lower.points, photo.shape) > stages.MISPLACED
+    assert reading.apart(mesh, lower.points, photo.shape) > reading.MISPLACED
     with pytest.raises(FaceRejectedError) as caught:
-        stages.read_face(parts, photo, lower)
+        reading.read_face(parts, photo, lower)
     assert caught.value.reason == "no_mesh"
     # what lies outside of the picture says nothing: detectors squeeze it in
     cut = photo[:, : int(mesh.points[:, 0].min()) - 1]
-    assert stages.apart(mesh, lower.points, cut.shape) == float("inf")
+    assert reading.apart(mesh, lower.points, cut.shape) == float("inf")
 
 
 def test_a_frontal_mesh_half_of_which_lies_in_the_air_is_refused(anonymizer: Anonymizer, photo: np.ndarray) -> None:
     """A profile that the border cuts: a whole face would be painted over it and over the background in front of it."""
     parts = anonymizer.parts
     face = parts.detector.detect(photo)[0]
-    source = stages.read_face(parts, photo, face)
-    assert stages.half_off(source.mesh, source.person, photo.shape) < 0.05
+    source = reading.read_face(parts, photo, face)
+    assert reading.half_off(source.mesh, source.person, photo.shape) < 0.05
     nobody = replace(source.person, share=np.zeros_like(source.person.share))
-    assert stages.half_off(source.mesh, nobody, photo.shape) == 0, "a person that is not seen at all says nothing"
+    assert reading.half_off(source.mesh, nobody, photo.shape) == 0, "a person that is not seen at all says nothing"
     half = photo.copy()
     half[:, round(float(source.mesh.points[1, 0])) :] = photo[5, 5]  # from the tip of the nose on
     with pytest.raises(FaceRejectedError) as caught:
-        stages.read_face(parts, half, face)
+        reading.read_face(parts, half, face)
     assert caught.value.reason == "profile"
 
 
 @torch.inference_mode()
 def test_a_candidate_that_is_asked_for_again_is_the_same_face(anonymizer: Anonymizer, photo: np.ndarray) -> None:
     parts = anonymizer.parts
-    source = stages.read_face(parts, photo, parts.detector.detect(photo)[0])
+    source = reading.read_face(parts, photo, parts.detector.detect(photo)[0])
     latents = stages.sample_identity(parts, source.attributes, torch.Generator().manual_seed(0), source=source, count=2)
 
     def drawn(guidance: float) -> stages.Candidates:
@@ -123,14 +123,14 @@ def test_a_candidate_that_is_asked_for_again_is_the_same_face(anonymizer: Anonym
 @torch.inference_mode()
 def test_what_is_asked_to_be_bare_is_barer_once_rendered_and_the_same_person(anonymizer: Anonymizer, photo: np.ndarray) -> None:
     parts, rows = anonymizer.parts, 3
-    source = stages.read_face(parts, photo, parts.detector.detect(photo)[0])
+    source = reading.read_face(parts, photo, parts.detector.detect(photo)[0])
     latents = stages.sample_identity(parts, source.attributes, torch.Generator().manual_seed(0), source=source, count=rows)
 
-    def rendered(cover: torch.Tensor | None) -> tuple[stages.Candidates, list[stages.Reading]]:
+    def rendered(cover: torch.Tensor | None) -> tuple[stages.Candidates, list[reading.Reading]]:
         noise = torch.Generator().manual_seed(1)
         drawn = stages.draw_candidates(parts, latents, source.attributes, noise, forbidden=source.embedding, steps=2, cover=cover)
         inverse = [drawn.order.index(i) for i in range(rows)]
-        return drawn, [stages.read_rendering(parts, stages.render_candidate(parts, drawn, rank)) for rank in inverse]
+        return drawn, [reading.read_rendering(parts, stages.render_candidate(parts, drawn, rank)) for rank in inverse]
 
     bare = torch.zeros(2, len(ZONES))
     (_, before), (drawn, after) = rendered(None), rendered(bare)
@@ -148,7 +148,7 @@ def test_what_is_asked_to_be_bare_is_barer_once_rendered_and_the_same_person(ano
 
 
 def test_a_beard_is_kept_but_not_by_whoever_becomes_a_woman(anonymizer: Anonymizer, photo: np.ndarray) -> None:
-    face = stages.read_face(anonymizer.parts, photo, anonymizer.parts.detector.detect(photo)[0])
+    face = reading.read_face(anonymizer.parts, photo, anonymizer.parts.detector.detect(photo)[0])
     assert face.cover[CHIN_HAIR] < BEARDED, "she has none"
     assert stages.wished_cover(face, face.attributes)[0].max() == 0
     man, woman = face.attributes.clone(), face.attributes.clone()

@@ -17,8 +17,8 @@ from id2face_core.options import AnonymizeOptions
 from id2face_core.photograph.warp import face_width
 from id2face_core.pictures import read_picture
 from id2face_core.pipeline import Anonymizer
+from id2face_core.reading import SourceFace
 from id2face_core.scene import WIDTH, WORTH, scene_of
-from id2face_core.stages import SourceFace
 
 SHAPE = (1500, 2000)
 CENTRE = np.array([1300.0, 620.0])

@@ -17,7 +17,7 @@ from id2face_core.faces.alignment import arcface_matrix, transform_points, warp
 from id2face_core.faces.landmarks import MeshNetwork, roi_matrix
 from id2face_core.faces.types import Mesh
 from id2face_core.generator.loader import MobileStyleGAN, load_generator
-from id2face_core.stages import five_points
+from id2face_core.reading import five_points
 from id2face_core.training import picture_reader as reader
 from id2face_core.training.batches import measured_shards
 from id2face_core.training.features import read_features

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from torch import Generator
 
-from id2face_core import stages
+from id2face_core import reading, stages
 from id2face_core.assets.weights import weights_status
 from id2face_core.components import Components
 from id2face_core.training.checkpoint import MAX_BYTES
@@ -68,7 +68,7 @@ def test_a_face_comes_out(trained: Path, model_dir: Path) -> None:
     new = stages.render_candidate(parts, stages.draw_candidates(parts, latents, wish, rng, steps=4))
     found = parts.detector.detect(new.rendering)
     assert len(found) == 1 and found[0].score > 0.5
-    assert abs(float(np.linalg.norm(stages.read_rendering(parts, new).embedding.numpy())) - 1) < 1e-3
+    assert abs(float(np.linalg.norm(reading.read_rendering(parts, new).embedding.numpy())) - 1) < 1e-3
 
 
 def test_a_finished_run_is_not_run_again_and_not_overwritten(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,8 @@ from ..errors import FaceRejectedError
 from ..faces.types import Face
 from ..options import Preset
 from ..photograph.compose import ComposeOptions
-from ..stages import draw_candidates, identity_latent, paste, read_face, render_candidate
+from ..reading import read_face
+from ..stages import draw_candidates, identity_latent, paste, render_candidate
 from .outcomes import Outcome
 from .sets import Sample
 

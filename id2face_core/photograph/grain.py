@@ -8,6 +8,7 @@ from scipy.ndimage import gaussian_filter
 from .blend import smooth
 
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+NORMAL = 0.6745  # median of the absolute value of a unit Gaussian
 MAX_BLUR = 4.0  # pixels
 MAX_SHARPEN = 2.0
 MAX_GRAIN = 14.0  # standard deviation, 0..255
@@ -25,7 +26,7 @@ def noise_level(luma: np.ndarray, weight: np.ndarray) -> float:
     h, w = luma.shape[0] // 2 * 2, luma.shape[1] // 2 * 2
     x, inside = luma[:h, :w], weight[:h:2, :w:2] > 0.9
     diagonal = (x[::2, ::2] - x[1::2, ::2] - x[::2, 1::2] + x[1::2, 1::2]) / 2
-    return float(np.median(np.abs(diagonal[inside])) / 0.6745) if inside.sum() > 30 else 0.0
+    return float(np.median(np.abs(diagonal[inside])) / NORMAL) if inside.sum() > 30 else 0.0
 
 
 def match_sharpness(source: np.ndarray, rendering: np.ndarray, mask: np.ndarray, scale: float) -> np.ndarray:

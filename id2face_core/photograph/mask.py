@@ -110,7 +110,7 @@ def neighbours_mask(neighbours: Sequence[Neighbour], points: np.ndarray, box: Bo
     own, core = soft_mask(points, box, "face", 0.0, NEIGHBOUR_FADE), core_mask(points, box)
     low, high = points[OVAL].min(axis=0), points[OVAL].max(axis=0)
     for other in near:
-        centre, radius = (other.box[:2] + other.box[2:]) / 2, (other.box[2:] - other.box[:2]) / 2
+        centre, radius = middle_of(other.box), (other.box[2:] - other.box[:2]) / 2
         if bool(((centre > low) & (centre < high)).all()) or radius.min() <= 0:
             continue
         away = away_from(other.box, box)
@@ -120,6 +120,12 @@ def neighbours_mask(neighbours: Sequence[Neighbour], points: np.ndarray, box: Bo
             stays = np.maximum(stays, np.clip((1 - away) / NEIGHBOUR_FADE, 0, 1))
         out = np.maximum(out, stays)
     return out
+
+
+def middle_of(face: np.ndarray) -> np.ndarray:
+    """Of a face's box [4]: [2]."""
+    middle: np.ndarray = (face[:2] + face[2:]) / 2
+    return middle
 
 
 def away_from(face: np.ndarray, box: Box) -> np.ndarray:

@@ -12,7 +12,7 @@ from ..errors import ConfigError
 from ..faces.types import Face
 from .blend import spread
 from .grain import LUMA, grain, noise_level
-from .mask import HEAD_GROW, away_from
+from .mask import HEAD_GROW, away_from, middle_of
 from .warp import Box
 
 GROW = 0.45  # the box is enlarged by so much of its size on each side: hair, ears and chin go too
@@ -63,7 +63,7 @@ def redact(
         part = mask[own.y0 : own.y1, own.x0 : own.x1]
         part[:] = 1
         for other in in_front:
-            if replaced is not None and _lies_in(replaced, _middle(other)) and not _holds(other, _middle(face)):
+            if replaced is not None and _lies_in(replaced, middle_of(other)) and not _holds(other, middle_of(face)):
                 part[away_from(_with_crown(other), own) < 1] = 0
     if known and replaced is not None:
         mask[cut][_well_inside(replaced, where)] = 0
@@ -102,12 +102,6 @@ def redact_all(
 def seen_better(face: Face, others: Sequence[Face]) -> list[np.ndarray]:
     """Boxes [4] of the other faces that the detector is surer of, as it is of who stands in front."""
     return [other.box for other in others if other.score > face.score]
-
-
-def _middle(face: np.ndarray) -> np.ndarray:
-    """Of a box [4]: [2]."""
-    middle: np.ndarray = (face[:2] + face[2:]) / 2
-    return middle
 
 
 def _lies_in(replaced: np.ndarray, point: np.ndarray) -> bool:

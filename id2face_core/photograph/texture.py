@@ -8,12 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from .blend import smooth
-from .grain import LUMA, noise_level
+from .grain import LUMA, NORMAL, noise_level
 
 BANDS = (0.007, 0.014, 0.028, 0.056)  # face widths, an octave each: pores, grit, folds, hollows
 LEFT = (0.2, 0.4, 0.6, 0.7)  # of each, at least
 ENOUGH = 60  # pixels of skin from which a middle is sure
-NORMAL = 0.6745  # median of the absolute value of a unit Gaussian
 
 
 def match_texture(source: np.ndarray, rendering: np.ndarray, skin: np.ndarray, where: np.ndarray, width: float) -> np.ndarray:

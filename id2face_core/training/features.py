@@ -25,7 +25,7 @@ from ..errors import FaceRejectedError
 from ..faces.alignment import arcface_matrix, warp
 from ..faces.landmarks import FILES, MeshNetwork, mesh_square
 from ..faces.types import Mesh
-from ..stages import five_points
+from ..reading import five_points
 from .teachers import CloseReader, blendshape_targets, recogniser_teacher
 
 SHARD = 256  # real faces

@@ -169,7 +169,7 @@ def points_in_crops(points: Tensor, irises: Tensor) -> Tensor:
 
 
 def five_of(points: Tensor, irises: Tensor) -> Tensor:
-    """The detector's five points, see `stages.five_points`. [B, 5, 2]."""
+    """The detector's five points, see `reading.five_points`. [B, 5, 2]."""
     return torch.cat((irises[:, :, 0], points[:, list(FIVE_OF_MESH), :2]), dim=1)
 
 

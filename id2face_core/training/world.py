@@ -7,6 +7,7 @@ DistributedDataParallel's wrapper does not know, and a few million parameters ga
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ class World:
         except ImportError as error:
             raise ConfigError("several processes need accelerate: pip install 'id2face[train]'") from error
         state = PartialState(cpu=device == "cpu" or not torch.cuda.is_available(), timeout=timedelta(hours=12))
+        atexit.register(state.destroy_process_group)  # its threads, still running at the end, abort the process now and then
         return cls(state.process_index, state.num_processes, state.device)
 
     @property
